@@ -1,0 +1,83 @@
+/* engine/files.h - the seam to the file system, and work that is done off the loop.
+ *
+ * Only files of engine/files* call the file system. Every operation may block: they are called from a job (below), never
+ * from the loop. Those that can fail give a negative errno. They may be called from several threads at once. */
+#ifndef TERN_ENGINE_FILES_H
+#define TERN_ENGINE_FILES_H
+
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "engine/mailbox.h"
+
+struct tern_file_stat {
+    uint64_t size_bytes;
+    int64_t mtime_s;
+    uint32_t mtime_ns;
+    uint32_t mode; /* st_mode: type and permissions */
+    uint64_t device;
+    uint64_t inode;
+};
+
+struct tern_files;
+
+struct tern_files_ops {
+    int (*open)(struct tern_files *files, const char *path, int flags, mode_t mode); /* always O_CLOEXEC */
+    ssize_t (*read)(struct tern_files *files, int fd, void *buf, size_t cap);        /* 0: the end */
+    ssize_t (*write)(struct tern_files *files, int fd, const void *buf, size_t len); /* may write less */
+    int (*fsync)(struct tern_files *files, int fd);
+    int (*close)(struct tern_files *files, int fd);
+    int (*fstat)(struct tern_files *files, int fd, struct tern_file_stat *out);
+    int (*stat)(struct tern_files *files, const char *path, struct tern_file_stat *out); /* follows links */
+    int (*rename)(struct tern_files *files, const char *from, const char *to);
+    int (*unlink)(struct tern_files *files, const char *path);
+    int (*fsync_directory)(struct tern_files *files, const char *path);
+    /* Gives each name but "." and "..", in no order, until on_name answers false. */
+    int (*list)(struct tern_files *files, const char *path, bool (*on_name)(void *user, const char *name), void *user);
+};
+
+struct tern_files {
+    const struct tern_files_ops *ops;
+};
+
+/* The real file system. Static; any thread. */
+struct tern_files *tern_files_posix(void);
+
+/* Work off the loop: bytes in, bytes out. Embedded in what it needs. From tern_job_start until done nobody but run touches what
+ * run uses: it shares no object with the loop.
+ * run: on a worker's thread; skipped where the job is cancelled before its turn.
+ * done: on the engine's thread from inside a step (or from tern_engine_free), once, always. cancelled: the result is unwanted or
+ * there is none; only release what the job holds. The job's memory is its owner's again. */
+struct tern_job {
+    void (*run)(struct tern_job *job, struct tern_files *files);
+    void (*done)(struct tern_job *job, bool cancelled);
+
+    struct tern_engine *engine;
+    struct tern_message message; /* the way back */
+    struct tern_node node;       /* among the engine's jobs */
+    struct tern_job *next;       /* among those that wait for a worker */
+    _Atomic bool is_cancelled;
+};
+
+struct tern_engine;
+
+/* Engine's thread. job->run and job->done are set. On error done does not come.
+ * Errors: TERN_EOS (no thread can be made), TERN_ENOMEM, TERN_EFORK. */
+TERN_MUST_USE enum tern_error tern_job_start(struct tern_engine *engine, struct tern_job *job);
+
+/* Detaches from a started job: done comes later all the same, with cancelled true. Engine's thread. */
+void tern_job_cancel(struct tern_job *job);
+
+/* A whole file, read off the loop. */
+struct tern_slurp;
+
+/* on_done gets the bytes, borrowed until it returns, or why->error: TERN_EFILE (os_errno says why), TERN_ELIMIT (longer than bytes_max),
+ * TERN_ENOMEM. It is called once, from inside a step, unless the slurp is cancelled before. path is copied.
+ * On success *out (may be NULL) is good for tern_slurp_cancel until on_done. Errors: as tern_job_start. */
+TERN_MUST_USE enum tern_error tern_files_slurp(struct tern_engine *engine, const char *path, size_t bytes_max,
+                                               void (*on_done)(void *user, struct tern_str bytes,
+                                                               const struct tern_fault *why),
+                                               void *user, struct tern_slurp **out);
+void tern_slurp_cancel(struct tern_slurp *slurp);
+
+#endif
