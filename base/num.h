@@ -1,0 +1,40 @@
+/* base/num.h - checked arithmetic and strict parsing of numbers from outside. Any thread. */
+#ifndef TERN_BASE_NUM_H
+#define TERN_BASE_NUM_H
+
+#include "tern/types.h"
+
+/* *out = a + b, a * b; false on overflow, and then *out is not to be used. */
+TERN_MUST_USE static inline bool tern_u64_add(uint64_t a, uint64_t b, uint64_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+
+TERN_MUST_USE static inline bool tern_u64_mul(uint64_t a, uint64_t b, uint64_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+
+/* a + b, or UINT64_MAX (TERN_OFF: never) where that overflows: for deadlines. */
+static inline uint64_t tern_u64_add_sat(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* One or more decimal digits and nothing else, at most max. Leading zeros are allowed (Content-Length, RFC 9110
+ * section 8.6). False otherwise; *out is then untouched. */
+TERN_MUST_USE bool tern_u64_parse(struct tern_str text, uint64_t max, uint64_t *out);
+
+/* The same in hexadecimal, either case, no prefix. */
+TERN_MUST_USE bool tern_u64_parse_hex(struct tern_str text, uint64_t max, uint64_t *out);
+
+/* 0 to 15, or -1. */
+int tern_hex_value(char c);
+
+/* Seconds as people type them ("30", "1.5", ".25") to nanoseconds, exactly; at most nine digits behind the point, and
+ * less than TERN_OFF. False otherwise; *out_ns is then untouched. */
+TERN_MUST_USE bool tern_duration_parse(struct tern_str text, uint64_t *out_ns);
+
+#endif

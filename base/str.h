@@ -1,0 +1,51 @@
+/* base/str.h - small helpers on byte views (struct tern_str of tern/types.h). Nothing here allocates or keeps a view.
+ */
+#ifndef TERN_BASE_STR_H
+#define TERN_BASE_STR_H
+
+#include "tern/types.h"
+
+/* printf("%.*s", TERN_ARG(s)): only for text known to be printable; text from outside goes through tern_escape. */
+#define TERN_ARG(s) (int)(s).len, (s).len != 0 ? (s).ptr : ""
+
+static inline struct tern_str tern_str_n(const char *ptr, size_t len)
+{
+    return (struct tern_str){ptr, len};
+}
+
+/* s from byte from on; from <= s.len. */
+static inline struct tern_str tern_str_from(struct tern_str s, size_t from)
+{
+    return (struct tern_str){s.ptr + from, s.len - from};
+}
+
+static inline char tern_ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline bool tern_ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool tern_ascii_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool tern_str_eq(struct tern_str a, struct tern_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Equal but for the case of ASCII letters, whatever the locale. */
+bool tern_str_ieq(struct tern_str a, struct tern_str b);
+
+/* Where c first stands in s, or s.len. */
+size_t tern_str_find(struct tern_str s, char c);
+
+/* s without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3). */
+struct tern_str tern_str_trim(struct tern_str s);
+
+#endif
