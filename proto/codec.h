@@ -21,7 +21,7 @@
 struct tern_stream;
 
 /* A request as it goes to a codec. Everything is borrowed until the stream's end. Already checked (proto/request.h). */
-struct tern_message {
+struct tern_outgoing {
     struct tern_str method;
     struct tern_str scheme;    /* "http" */
     struct tern_str authority; /* host, and port where it is not the scheme's own: the Host field or :authority */
@@ -52,7 +52,7 @@ struct tern_stream_events {
 /* One exchange's place in a codec, embedded by whoever runs the exchange. */
 struct tern_stream {
     const struct tern_stream_events *events;
-    const struct tern_message *message;
+    const struct tern_outgoing *message;
     uint32_t window_bytes;   /* how much of the body may be delivered and not yet credited */
 
     /* Kept by the codec, read by anyone. */
