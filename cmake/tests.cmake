@@ -1,0 +1,50 @@
+# Every test is found by its place and name:
+#   tests/unit/FOLDER/test_X.c   cmocka, one program each; registered as unit.FOLDER.X
+#   tests/scenario/test_X.c      the same; scenario.X
+#   tests/e2e/test_X.py          python3 unittest against real servers; e2e.X
+# tests/support/*.c is linked into all C tests.
+#
+# A program that cannot run here exits with 77 and shows as skipped. Where TERN_NO_SKIP is set (in CI), it exits with 1,
+# and ./run looks through the log for single cases that cmocka or unittest skipped.
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c)
+add_library(tern_test INTERFACE)
+target_link_libraries(tern_test INTERFACE tern_internal PkgConfig::CMOCKA)
+if(support_sources)
+    add_library(tern_test_support STATIC ${support_sources})
+    target_link_libraries(tern_test_support PUBLIC tern_internal PkgConfig::CMOCKA)
+    target_link_libraries(tern_test INTERFACE tern_test_support)
+endif()
+
+file(GLOB c_tests CONFIGURE_DEPENDS tests/unit/*/test_*.c tests/scenario/test_*.c)
+foreach(source IN LISTS c_tests)
+    cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests OUTPUT_VARIABLE name)
+    string(REGEX REPLACE "/test_(.*)\\.c$" "/\\1" name ${name})
+    string(REPLACE "/" "." name ${name})
+    add_executable(test.${name} ${source})
+    set_target_properties(test.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+    target_link_libraries(test.${name} PRIVATE tern_test)
+    add_test(NAME ${name} COMMAND test.${name})
+    # Tests run in virtual time: one that takes a minute hangs.
+    set_tests_properties(${name} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
+endforeach()
+
+# The same support for python: programs by environment, one at a time since some of them measure or fill the machine.
+set(e2e_environment TERN_BUILD_DIR=${PROJECT_BINARY_DIR})
+if(TARGET fetch)
+    list(APPEND e2e_environment TERN_FETCH=$<TARGET_FILE:fetch>)
+endif()
+if(TARGET tern-origin)
+    list(APPEND e2e_environment TERN_ORIGIN=$<TARGET_FILE:tern-origin>)
+endif()
+file(GLOB e2e_tests CONFIGURE_DEPENDS tests/e2e/test_*.py)
+foreach(source IN LISTS e2e_tests)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "^test_" "e2e." name ${name})
+    add_test(NAME ${name} COMMAND Python3::Interpreter -B ${source})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 RESOURCE_LOCK e2e
+        ENVIRONMENT "${e2e_environment}")
+endforeach()

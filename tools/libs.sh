@@ -1,0 +1,140 @@
+#!/bin/sh
+# Private builds of the two libraries that Debian's releases have too old or too slow: mbedTLS 3.6 and llhttp.
+#
+#   tools/libs.sh path     print the prefix (built or not)
+#   tools/libs.sh build    build it where it is missing, print it
+#
+# The prefix lies outside the checkout, so that every clone on this machine shares it, and its name holds the hash of
+# this file: a changed recipe is a new prefix. Why these sources and flags: docs/decisions/0001-dependencies.md.
+set -eu
+
+mbedtls_release=trixie
+mbedtls_series=3.6.
+llhttp_version='9.4.3+~cs12.11.9-2'
+llhttp_sha256=8a70cbc1d310f51a7d5594d258eeb6ef57db6fbc1c58065407c203a03abadf2e
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# An optimised static library that a shared one can absorb without showing any of it.
+cflags='-O3 -g1 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections'
+arch=$(uname -m)
+# gcc 12 vectorises GCM badly without them: half the speed. Every x86-64 since 2011 has these.
+[ "$arch" != x86_64 ] || cflags="$cflags -maes -mpclmul -msse4.1"
+
+say() { echo "tern: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+prefix_path() {
+    # shellcheck disable=SC1091
+    distro=$(. /etc/os-release && echo "${ID:-linux}${VERSION_ID:-}")
+    hash=$(sha256sum "$0" | cut -c1-12)
+    echo "${XDG_CACHE_HOME:-$HOME/.cache}/tern/deps-$distro-$arch-$hash"
+}
+
+# The mirror this machine already uses, so that no host is named here and a local mirror is honoured.
+mirror() { # mirror LABEL
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' 'Origin: Debian' \
+        "Label: $1" | sort -u | head -n 1
+}
+
+# An apt of its own: other lists, other sources, another cache. The system's are not touched, nothing is installed, and
+# every file is still verified against the archive keyring that this system trusts.
+private_apt() { # private_apt COMMAND ARGS...
+    tool=$1
+    shift
+    "$tool" -q -o Dir::State::Lists="$work/lists" -o Dir::State::status=/dev/null \
+        -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache="$work/cache" \
+        -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+}
+
+write_sources() {
+    main=$(mirror Debian)
+    security=$(mirror Debian-Security)
+    [ -n "$main" ] || die "no Debian package lists on this system: run 'apt-get update' first"
+    [ -r "$keyring" ] || die "$keyring is missing: install debian-archive-keyring"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    {
+        echo "deb-src [signed-by=$keyring] $main $mbedtls_release main"
+        [ -z "$security" ] || echo "deb-src [signed-by=$keyring] $security $mbedtls_release-security main"
+        # The pinned llhttp passes from sid to testing; it is looked for in both.
+        echo "deb [signed-by=$keyring] $main sid main"
+        echo "deb [signed-by=$keyring] $main testing main"
+    } >"$work/sources.list"
+    private_apt apt-get update >"$work/log" 2>&1 || die "cannot read the Debian package lists:
+$(cat "$work/log")"
+}
+
+build_mbedtls() {
+    private_apt apt-get source --download-only "mbedtls/$mbedtls_release" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        die "cannot get the source package mbedtls of $mbedtls_release"
+    }
+    dsc=$(ls mbedtls_*.dsc)
+    mbedtls=$(echo "$dsc" | sed 's/^mbedtls_\([0-9.]*\).*/\1/')
+    case $mbedtls in
+    "$mbedtls_series"*) ;;
+    *) die "Debian's $mbedtls_release has mbedtls $mbedtls, expected $mbedtls_series*" ;;
+    esac
+    say "building mbedTLS $mbedtls"
+    # apt has verified the files; dpkg-source would ask for its signer's personal key.
+    dpkg-source --no-check -x "$dsc" mbedtls >"$work/log" 2>&1 || die "$(cat "$work/log")"
+    # Set in the source itself: an own config file would not reach those who read only the installed headers.
+    # Threading comes from Debian's packaging rules; without it PSA and shared RSA keys race between engines.
+    for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD 'MBEDTLS_SSL_OUT_CONTENT_LEN 4096'; do
+        # shellcheck disable=SC2086
+        python3 -B mbedtls/scripts/config.py -f mbedtls/include/mbedtls/mbedtls_config.h set $option
+    done
+    # Build type None: its Release would put -O2 after our -O3.
+    {
+        cmake -G Ninja -S mbedtls -B mbedtls-build -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$cflags" \
+            -DCMAKE_INSTALL_PREFIX="$stage" -DCMAKE_INSTALL_LIBDIR=lib -DMBEDTLS_FATAL_WARNINGS=OFF \
+            -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DUSE_STATIC_MBEDTLS_LIBRARY=ON -DUSE_SHARED_MBEDTLS_LIBRARY=OFF &&
+            cmake --build mbedtls-build -j2 && cmake --install mbedtls-build
+    } >"$work/log" 2>&1 || die "mbedTLS does not build:
+$(tail -n 40 "$work/log")"
+}
+
+build_llhttp() {
+    private_apt apt-get download "libllhttp-source=$llhttp_version" >"$work/log" 2>&1 || die "\
+Debian no longer has libllhttp-source $llhttp_version.
+  Either put another version (9.4 or later) and its SHA-256 into tools/libs.sh; 'apt-cache policy' and 'apt-cache show'
+  on sid tell them. Or build against the system's llhttp, 9.2 or later: cmake -DTERN_SYSTEM_LLHTTP=ON."
+    deb=$(ls libllhttp-source_*.deb)
+    echo "$llhttp_sha256  $deb" | sha256sum --check --quiet - >&2 || die "$deb is not the file that is pinned"
+    llhttp=${llhttp_version%%+*}
+    say "building llhttp $llhttp"
+    dpkg -x "$deb" llhttp
+    for source in api http llhttp; do
+        # shellcheck disable=SC2086
+        cc $cflags -Illhttp/usr/src/llhttp/include -c "llhttp/usr/src/llhttp/src/$source.c" -o "llhttp-$source.o"
+    done
+    ar rcs "$stage/lib/libllhttp.a" llhttp-api.o llhttp-http.o llhttp-llhttp.o
+    cp llhttp/usr/src/llhttp/include/llhttp.h "$stage/include/"
+}
+
+build() {
+    prefix=$(prefix_path)
+    if [ ! -f "$prefix/versions" ]; then
+        mkdir -p "${prefix%/*}"
+        work=$(mktemp -d)
+        # On the prefix's own file system, so that the last step is one rename; two builds that race both succeed.
+        stage=$(mktemp -d "$prefix.XXXXXX")
+        trap 'rm -rf "$work" "$stage"' EXIT
+        trap 'exit 130' INT TERM HUP
+        home=$PWD
+        cd "$work"
+        write_sources
+        build_mbedtls
+        build_llhttp
+        echo "mbedtls-$mbedtls llhttp-$llhttp" >"$stage/versions"
+        chmod 755 "$stage"
+        cd "$home"
+        mv -T "$stage" "$prefix" 2>/dev/null || [ -f "$prefix/versions" ] || die "cannot move $stage to $prefix"
+    fi
+    echo "$prefix"
+}
+
+case ${1-} in
+path) prefix_path ;;
+build) build ;;
+*) die "usage: tools/libs.sh path|build" ;;
+esac
