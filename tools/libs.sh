@@ -79,7 +79,8 @@ build_mbedtls() {
     dpkg-source --no-check -x "$dsc" mbedtls >"$work/log" 2>&1 || die "$(cat "$work/log")"
     # Set in the source itself: an own config file would not reach those who read only the installed headers.
     # Threading comes from Debian's packaging rules; without it PSA and shared RSA keys race between engines.
-    for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD 'MBEDTLS_SSL_OUT_CONTENT_LEN 4096'; do
+    # Its memory comes from base/mem.h. Its output buffer stays at 16 KiB: a client certificate's chain has to fit in.
+    for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD MBEDTLS_PLATFORM_MEMORY; do
         # shellcheck disable=SC2086
         python3 -B mbedtls/scripts/config.py -f mbedtls/include/mbedtls/mbedtls_config.h set $option
     done
