@@ -8,7 +8,8 @@
 
 #include "tern/types.h"
 
-/* Holds any address that tern_sockaddr_print writes, with its NUL: a Unix path is the longest, and each of its bytes may
+/* Holds any address that tern_sockaddr_print writes, with its NUL: a Unix path is the longest, and each of its bytes
+ * may
  * take four when it is escaped. */
 #define TERN_SOCKADDR_TEXT_MAX (4 * sizeof(((struct sockaddr_un *)0)->sun_path) + 1)
 
@@ -27,14 +28,16 @@ static inline int tern_sockaddr_family(const struct tern_sockaddr *addr)
     return addr->len != 0 ? addr->u.any.sa_family : AF_UNSPEC;
 }
 
-/* From the 4 or 16 bytes of an address in network order. scope is the interface of a link-local IPv6 address, or 0. */
+/* From the 4 or 16 bytes of an address in network order. scope is the interface of a link-local IPv6 address, or 0.
+ * */
 struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port);
 struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, uint16_t port);
 
 /* A Unix path; one that starts with '@' is in Linux's abstract space. False if it is empty, too long or has a NUL. */
 TERN_MUST_USE bool tern_sockaddr_unix(struct tern_sockaddr *out, struct tern_str path);
 
-/* Reads "192.0.2.1:80", "[2001:db8::1]:443", "[fe80::1%2]:80" (a numeric scope) or "unix:/path". False if text is none. */
+/* Reads "192.0.2.1:80", "[2001:db8::1]:443", "[fe80::1%2]:80" (a numeric scope) or "unix:/path". False if text is
+ * none. */
 TERN_MUST_USE bool tern_sockaddr_parse(struct tern_sockaddr *out, struct tern_str text);
 
 /* Writes the address the way tern_sockaddr_parse reads it, with NUL, and cuts it at cap; gives the length

@@ -1,7 +1,8 @@
 /* engine/bytestream.h - the byte-stream contract: what TCP, Unix, TLS and proxied streams have in common.
  *
  * A stream is pulled. Its owner calls handshake until OK, then read and writev as it likes; what cannot go on answers
- * WANT_READ or WANT_WRITE, and on_ready comes when something may have changed. on_ready is a hint: it may come for nothing, and it
+ * WANT_READ or WANT_WRITE, and on_ready comes when something may have changed. on_ready is a hint: it may come for
+ * nothing, and it
  * comes once, so that the owner goes on until it is told WANT_* again, or remembers that it stopped of its own accord
  * and goes on later without waiting for on_ready.
  *
@@ -20,7 +21,8 @@ enum tern_flow {
     TERN_FLOW_WANT_READ,  /* nothing moved: the stream has to receive first */
     TERN_FLOW_WANT_WRITE, /* nothing moved: the stream has to send (or to be connected) first */
     TERN_FLOW_EOF,        /* read only: the peer ended its half in order, and will for ever */
-    TERN_FLOW_ERROR       /* the stream is broken, for ever; stream->fault says why. Only close is of use */
+    TERN_FLOW_ERROR /* broken, for ever; stream->fault says why. After writev's, read goes on for what the peer said
+                             before it broke off (an early answer), and then gives ERROR too; else only close is of use */
 };
 
 struct tern_bytestream;
@@ -54,7 +56,8 @@ static inline enum tern_flow tern_bytestream_read(struct tern_bytestream *stream
     return stream->ops->read(stream, buf, cap, n);
 }
 
-/* Writes what it can of iov, in order (the pieces hold at least one byte together; those beyond TERN_IO_IOV_MAX wait for the next call).
+/* Writes what it can of iov, in order (the pieces hold at least one byte together; those beyond TERN_IO_IOV_MAX wait
+ * for the next call).
  * *n is set only with OK, and then is 1 to their sum. After WANT_* the same bytes must be given again, or more. */
 static inline enum tern_flow tern_bytestream_writev(struct tern_bytestream *stream, const struct iovec *iov,
                                                     int iov_count, size_t *n)
@@ -62,13 +65,15 @@ static inline enum tern_flow tern_bytestream_writev(struct tern_bytestream *stre
     return stream->ops->writev(stream, iov, iov_count, n);
 }
 
-/* Bytes that read would give without asking the operating system. While it is not 0, no on_ready may come for them. */
+/* Bytes that read would give without asking the operating system. While it is not 0, no on_ready may come for them.
+ * */
 static inline size_t tern_bytestream_pending(const struct tern_bytestream *stream)
 {
     return stream->ops->pending(stream);
 }
 
-/* Tells the peer in order that nothing more is sent, where the stream has a message for that (TLS close_notify). OK, WANT_WRITE
+/* Tells the peer in order that nothing more is sent, where the stream has a message for that (TLS close_notify). OK,
+ * WANT_WRITE
  * or ERROR. Plain sockets answer OK and do nothing: close says it. */
 static inline enum tern_flow tern_bytestream_shutdown(struct tern_bytestream *stream)
 {

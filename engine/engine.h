@@ -6,7 +6,8 @@
  * 2. User callbacks run only inside a turn or a shutdown (engine->in_turn).
  * 3. now_ns is the time at which this turn began its work. It moves between turns only.
  * 4. Outside of a turn, in pollable mode, the descriptor is readable or its timer armed whenever there is work.
- * 5. What is freed while callbacks may be on the stack or an event may name it is buried: its memory goes at the turn's end. */
+ * 5. What is freed while callbacks may be on the stack or an event may name it is buried: its memory goes at the
+ * turn's end. */
 #ifndef TERN_ENGINE_ENGINE_H
 #define TERN_ENGINE_ENGINE_H
 
@@ -30,26 +31,29 @@
 
 /* Work for later in this turn (from a callback) or for the next. Before the first use: tern_task_init. */
 struct tern_task {
-    struct tern_node node;
+    struct tern_list node;
     void (*run)(struct tern_task *task);
     bool is_queued;
 };
 
-/* Memory to be freed. Zero-initialise. holds counts those (file jobs) who still need it; bury is called with no one left. */
+/* Memory to be freed. Zero-initialise. holds counts those (file jobs) who still need it; bury is called with no one
+ * left. */
 struct tern_corpse {
-    struct tern_node node;
+    struct tern_list node;
     void (*bury)(struct tern_corpse *corpse);
     uint32_t holds;
     bool is_buried;
 };
 
-/* What lives on an engine and has to hear of its end: a client. Embedded; NULL functions are skipped. Each function may remove the
+/* What lives on an engine and has to hear of its end: a client. Embedded; NULL functions are skipped. Each function
+ * may remove the
  * member itself, but no other one. */
 struct tern_member {
-    struct tern_node node;
+    struct tern_list node;
     void (*on_shutdown)(struct tern_member *member); /* end every call, through its callback, now */
     void (*on_free)(struct tern_member *member);     /* free everything, no callbacks */
-    void (*on_fork)(struct tern_member *member);     /* in the child: end every call with TERN_EFORK; close, write nothing */
+    void (*on_fork)(
+        struct tern_member *member); /* in the child: end every call with TERN_EFORK; close, write nothing */
 };
 
 enum tern_engine_state {
@@ -67,31 +71,34 @@ struct tern_engine {
     bool in_turn;
     uint64_t now_ns;
     struct tern_rand rand; /* not for secrets: io->random is */
-    unsigned char *scratch; /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse, never across a callback into a user */
+    unsigned char
+        *scratch; /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse, never across a callback into a user
+        * */
 
     struct tern_wheel wheel;
-    struct tern_list due;        /* timers taken from the wheel in this turn */
+    struct tern_list due; /* timers taken from the wheel in this turn */
     struct tern_list tasks;
-    struct tern_list graveyard;  /* to bury at the turn's end */
+    struct tern_list graveyard; /* to bury at the turn's end */
     struct tern_list members;
     uint32_t member_count;
 
     struct tern_mailbox mailbox;
-    _Atomic uint32_t posts;      /* bounded messages in the mailbox */
+    _Atomic uint32_t posts; /* bounded messages in the mailbox */
     _Atomic bool stop;
     struct tern_slots calls;
 
-    bool is_pollable;            /* tern_engine_fd was asked for */
-    bool is_woken;               /* pollable: readable since the last turn */
-    uint64_t armed_ns;           /* pollable: what the timer descriptor is set to */
+    bool is_pollable;  /* tern_engine_fd was asked for */
+    bool is_woken;     /* pollable: readable since the last turn */
+    uint64_t armed_ns; /* pollable: what the timer descriptor is set to */
 
     bool inline_jobs;
-    struct tern_worker *worker;  /* made with the first job */
-    struct tern_list jobs;       /* started, not done */
+    struct tern_worker *worker; /* made with the first job */
+    struct tern_list jobs;      /* started, not done */
     struct tern_engine_stats stats;
 };
 
-/* The seams, for tests and simulation. NULL: the real ones. io is taken, and freed with the engine; on failure it stays the caller's.
+/* The seams, for tests and simulation. NULL: the real ones. io is taken, and freed with the engine; on failure it
+ * stays the caller's.
  * inline_jobs: jobs run on the engine's own thread, in the order they were started: one seed gives one history. */
 struct tern_engine_seams {
     struct tern_io *io;
@@ -103,7 +110,8 @@ TERN_MUST_USE enum tern_error tern_engine_new_with(const struct tern_engine_conf
                                                    const struct tern_engine_seams *seams, struct tern_engine **out,
                                                    struct tern_fault *why);
 
-/* One turn, which waits for work if may_wait: the brick of tern_engine_run and of blocking calls. A tern_engine_stop that
+/* One turn, which waits for work if may_wait: the brick of tern_engine_run and of blocking calls. A tern_engine_stop
+ * that
  * was not taken up yet keeps it from waiting. Errors: TERN_EBUSY, TERN_EFORK, TERN_EOS. */
 TERN_MUST_USE enum tern_error tern_engine_turn(struct tern_engine *engine, bool may_wait);
 
@@ -122,12 +130,14 @@ static inline void tern_task_init(struct tern_task *task, void (*run)(struct ter
     *task = (struct tern_task){.run = run};
 }
 
-/* Queues the task; once only if it is queued already. Tasks run in order; one that is queued while the tasks run waits for the next
+/* Queues the task; once only if it is queued already. Tasks run in order; one that is queued while the tasks run
+ * waits for the next
  * turn, so that it cannot starve the descriptors. */
 void tern_engine_defer(struct tern_engine *engine, struct tern_task *task);
 void tern_task_cancel(struct tern_task *task);
 
-/* Has corpse->bury called when no callback is on the stack, no event names it any more and nobody holds it. Once only. */
+/* Has corpse->bury called when no callback is on the stack, no event names it any more and nobody holds it. Once
+ * only. */
 void tern_engine_bury(struct tern_engine *engine, struct tern_corpse *corpse);
 void tern_corpse_hold(struct tern_corpse *corpse);
 void tern_corpse_release(struct tern_engine *engine, struct tern_corpse *corpse);
