@@ -9,8 +9,7 @@
 #include "tern/types.h"
 
 /* Holds any address that tern_sockaddr_print writes, with its NUL: a Unix path is the longest, and each of its bytes
- * may
- * take four when it is escaped. */
+ * may take four when it is escaped. */
 #define TERN_SOCKADDR_TEXT_MAX (4 * sizeof(((struct sockaddr_un *)0)->sun_path) + 1)
 
 struct tern_sockaddr {
@@ -40,8 +39,8 @@ TERN_MUST_USE bool tern_sockaddr_unix(struct tern_sockaddr *out, struct tern_str
  * none. */
 TERN_MUST_USE bool tern_sockaddr_parse(struct tern_sockaddr *out, struct tern_str text);
 
-/* Writes the address the way tern_sockaddr_parse reads it, with NUL, and cuts it at cap; gives the length
- * written. What is not printable in a path is escaped. */
+/* Writes the address the way tern_sockaddr_parse reads it, with NUL, and cuts it at cap; gives the length written.
+ * What is not printable in a path is escaped. */
 size_t tern_sockaddr_print(const struct tern_sockaddr *addr, char *out, size_t cap);
 
 /* The port, or 0 where the family has none. */

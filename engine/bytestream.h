@@ -2,9 +2,8 @@
  *
  * A stream is pulled. Its owner calls handshake until OK, then read and writev as it likes; what cannot go on answers
  * WANT_READ or WANT_WRITE, and on_ready comes when something may have changed. on_ready is a hint: it may come for
- * nothing, and it
- * comes once, so that the owner goes on until it is told WANT_* again, or remembers that it stopped of its own accord
- * and goes on later without waiting for on_ready.
+ * nothing, and it comes once, so that the owner goes on until it is told WANT_* again, or remembers that it stopped of
+ * its own accord and goes on later without waiting for on_ready.
  *
  * The struct is embedded at the head of its implementation, in its owner's storage. After close no upcall comes; the
  * storage must then outlive the batch of events (tern_engine_bury). All of it belongs to the engine's thread. */
@@ -21,8 +20,8 @@ enum tern_flow {
     TERN_FLOW_WANT_READ,  /* nothing moved: the stream has to receive first */
     TERN_FLOW_WANT_WRITE, /* nothing moved: the stream has to send (or to be connected) first */
     TERN_FLOW_EOF,        /* read only: the peer ended its half in order, and will for ever */
-    TERN_FLOW_ERROR /* broken, for ever; stream->fault says why. After writev's, read goes on for what the peer said
-                             before it broke off (an early answer), and then gives ERROR too; else only close is of use */
+    TERN_FLOW_ERROR /* broken, for ever; stream->fault says why. After writev's, read still gives what the peer said
+                             before it broke off (an early answer), and then ERROR; else only close is of use */
 };
 
 struct tern_bytestream;
@@ -57,8 +56,8 @@ static inline enum tern_flow tern_bytestream_read(struct tern_bytestream *stream
 }
 
 /* Writes what it can of iov, in order (the pieces hold at least one byte together; those beyond TERN_IO_IOV_MAX wait
- * for the next call).
- * *n is set only with OK, and then is 1 to their sum. After WANT_* the same bytes must be given again, or more. */
+ * for the next call). *n is set only with OK, and then is 1 to their sum. After WANT_* the same bytes must be given
+ * again, or more. */
 static inline enum tern_flow tern_bytestream_writev(struct tern_bytestream *stream, const struct iovec *iov,
                                                     int iov_count, size_t *n)
 {
@@ -73,8 +72,7 @@ static inline size_t tern_bytestream_pending(const struct tern_bytestream *strea
 }
 
 /* Tells the peer in order that nothing more is sent, where the stream has a message for that (TLS close_notify). OK,
- * WANT_WRITE
- * or ERROR. Plain sockets answer OK and do nothing: close says it. */
+ * WANT_WRITE or ERROR. Plain sockets answer OK and do nothing: close says it. */
 static inline enum tern_flow tern_bytestream_shutdown(struct tern_bytestream *stream)
 {
     return stream->ops->shutdown(stream);

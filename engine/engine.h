@@ -46,8 +46,7 @@ struct tern_corpse {
 };
 
 /* What lives on an engine and has to hear of its end: a client. Embedded; NULL functions are skipped. Each function
- * may remove the
- * member itself, but no other one. */
+ * may remove the member itself, but no other one. */
 struct tern_member {
     struct tern_list node;
     void (*on_shutdown)(struct tern_member *member); /* end every call, through its callback, now */
@@ -97,8 +96,8 @@ struct tern_engine {
     struct tern_engine_stats stats;
 };
 
-/* The seams, for tests and simulation. NULL: the real ones. io is taken, and freed with the engine; on failure it
- * stays the caller's.
+/* The seams, for tests and simulation. NULL: the real ones. io is taken, and freed with the engine; on failure it stays
+ * the caller's.
  * inline_jobs: jobs run on the engine's own thread, in the order they were started: one seed gives one history. */
 struct tern_engine_seams {
     struct tern_io *io;
@@ -111,8 +110,7 @@ TERN_MUST_USE enum tern_error tern_engine_new_with(const struct tern_engine_conf
                                                    struct tern_fault *why);
 
 /* One turn, which waits for work if may_wait: the brick of tern_engine_run and of blocking calls. A tern_engine_stop
- * that
- * was not taken up yet keeps it from waiting. Errors: TERN_EBUSY, TERN_EFORK, TERN_EOS. */
+ * that was not taken up yet keeps it from waiting. Errors: TERN_EBUSY, TERN_EFORK, TERN_EOS. */
 TERN_MUST_USE enum tern_error tern_engine_turn(struct tern_engine *engine, bool may_wait);
 
 /* The time of the next work: 0 if there is some now, a deadline, or TERN_OFF if all is quiet (descriptors aside). */
@@ -131,8 +129,7 @@ static inline void tern_task_init(struct tern_task *task, void (*run)(struct ter
 }
 
 /* Queues the task; once only if it is queued already. Tasks run in order; one that is queued while the tasks run
- * waits for the next
- * turn, so that it cannot starve the descriptors. */
+ * waits for the next turn, so that it cannot starve the descriptors. */
 void tern_engine_defer(struct tern_engine *engine, struct tern_task *task);
 void tern_task_cancel(struct tern_task *task);
 

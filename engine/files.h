@@ -1,8 +1,7 @@
 /* engine/files.h - the seam to the file system, and work that is done off the loop.
  *
  * Only files of engine/files* call the file system. Every operation may block: they are called from a job (below),
- * never
- * from the loop. Those that can fail give a negative errno. They may be called from several threads at once. */
+ * never from the loop. Those that can fail give a negative errno. They may be called from several threads at once. */
 #ifndef TERN_ENGINE_FILES_H
 #define TERN_ENGINE_FILES_H
 
@@ -46,12 +45,10 @@ struct tern_files {
 struct tern_files *tern_files_posix(void);
 
 /* Work off the loop: bytes in, bytes out. Embedded in what it needs. From tern_job_start until done nobody but run
- * touches what
- * run uses: it shares no object with the loop.
+ * touches what run uses: it shares no object with the loop.
  * run: on a worker's thread; skipped where the job is cancelled before its turn.
  * done: on the engine's thread from inside a step (or from tern_engine_free), once, always. cancelled: the result is
- * unwanted or
- * there is none; only release what the job holds. The job's memory is its owner's again. */
+ * unwanted or there is none; only release what the job holds. The job's memory is its owner's again. */
 struct tern_job {
     void (*run)(struct tern_job *job, struct tern_files *files);
     void (*done)(struct tern_job *job, bool cancelled);
@@ -75,9 +72,9 @@ void tern_job_cancel(struct tern_job *job);
 struct tern_slurp;
 
 /* on_done gets the bytes, borrowed until it returns, or why->error: TERN_EFILE (os_errno says why), TERN_ELIMIT
- * (longer than bytes_max),
- * TERN_ENOMEM. It is called once, from inside a step, unless the slurp is cancelled before. path is copied.
- * On success *out (may be NULL) is good for tern_slurp_cancel until on_done. Errors: as tern_job_start. */
+ * (longer than bytes_max), TERN_ENOMEM. It is called once, from inside a step, unless the slurp is cancelled before.
+ * path is copied. On success *out (may be NULL) is good for tern_slurp_cancel until on_done. Errors: as
+ * tern_job_start. */
 TERN_MUST_USE enum tern_error tern_files_slurp(struct tern_engine *engine, const char *path, size_t bytes_max,
                                                void (*on_done)(void *user, struct tern_str bytes,
                                                                const struct tern_fault *why),

@@ -1,8 +1,7 @@
 /* The operating system as it is: epoll, one eventfd for wakes, one timerfd for the pollable descriptor.
  *
  * Both are registered edge-triggered and never read: each write and each expiry raises a new edge, wait takes the
- * edge off
- * the ready list, and so a wake costs one system call less. */
+ * edge off the ready list, and so a wake costs one system call less. */
 #include "engine/io.h"
 
 #include <errno.h>
@@ -61,8 +60,7 @@ static int set_up(int fd, const struct tern_io_socket *how)
         rc = -errno;
     if (rc == 0 && how->bind != NULL) {
         /* The port is then chosen by connect, per destination, so that a local address has as many ports as there
-         * are peers to
-         * use them with (ip(7)). An older kernel chooses at once. */
+         * are peers to use them with (ip(7)). An older kernel chooses at once. */
         if (tern_sockaddr_port(how->bind) == 0 && how->family != AF_UNIX)
             (void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
         rc = bind(fd, &how->bind->u.any, how->bind->len) == 0 ? 0 : -errno;

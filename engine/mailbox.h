@@ -1,11 +1,9 @@
 /* engine/mailbox.h - messages from any thread to the engine's: many producers, one consumer, no lock.
  *
  * The whole state is one word: the newest message (a stack), and two flags in its low bits. ASLEEP says that the
- * consumer
- * may be about to wait, so that the producer that takes the flag away has to wake it; CLOSED that posts are refused.
- * As
- * they change together with the stack, a message is never left behind a sleeping engine, and never slips past a
- * close. */
+ * consumer may be about to wait, so that the producer that takes the flag away has to wake it; CLOSED that posts are
+ * refused. As they change together with the stack, a message is never left behind a sleeping engine, and never slips
+ * past a close. */
 #ifndef TERN_ENGINE_MAILBOX_H
 #define TERN_ENGINE_MAILBOX_H
 
@@ -14,8 +12,8 @@
 #include "tern/error.h"
 
 /* Embedded in what it carries. The sender gives the memory away until run. run is called once, on the engine's
- * thread: from inside a
- * step with dropped false, or, where the engine is freed before that, with dropped true: then it only frees. */
+ * thread: from inside a step with dropped false, or, where the engine is freed before that, with dropped true: then
+ * it only frees. */
 struct tern_message {
     struct tern_message *next;
     void (*run)(struct tern_message *message, bool dropped);
@@ -35,8 +33,7 @@ struct tern_mailbox {
 void tern_mailbox_init(struct tern_mailbox *mailbox);
 
 /* Any thread; lock-free; allocates nothing. Messages of one thread arrive in order. push_always ignores a close: for
- * answers to what the
- * engine itself asked for, which it waits for before it goes. */
+ * answers to what the engine itself asked for, which it waits for before it goes. */
 TERN_MUST_USE enum tern_mailbox_sent tern_mailbox_push(struct tern_mailbox *mailbox, struct tern_message *message);
 TERN_MUST_USE enum tern_mailbox_sent tern_mailbox_push_always(struct tern_mailbox *mailbox,
                                                               struct tern_message *message);

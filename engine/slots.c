@@ -5,8 +5,7 @@
 #include "base/list.h"
 
 /* A handle is generation << INDEX_BITS | index + 1: an index + 1 of up to 2^24 and 39 bits of generation. At a
- * hundred
- * thousand calls a second through one slot a generation comes again after two months. */
+ * hundred thousand calls a second through one slot a generation comes again after two months. */
 #define INDEX_BITS 25
 #define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
 #define GENERATION_MASK ((UINT64_C(1) << (64 - INDEX_BITS)) - 1)

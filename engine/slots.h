@@ -1,8 +1,7 @@
 /* engine/slots.h - call handles: numbers that stay harmless when they are stale.
  *
- * A handle is a generation and the index of a slot. A slot's generation moves on when its call ends, so an old
- * handle finds
- * nothing. Slots lie in chunks that never move or shrink while the engine lives; therefore any thread may look at
+ * A handle is a generation and the index of a slot. A slot's generation moves on when its call ends, so an old handle
+ * finds nothing. Slots lie in chunks that never move or shrink while the engine lives; therefore any thread may look at
  * a slot, even through a stale handle.
  *
  *     FREE --reserve--> LIVE --release--> FREE
@@ -12,8 +11,8 @@
  *                   LIVE+QUEUED --release--> QUEUED
  *
  * Generation and both flags are one atomic word. QUEUED means that the slot's own message is in the mailbox: it is
- * pushed once however often
- * a call is cancelled, needs no memory, and the slot is not given out again before it has come back. */
+ * pushed once however often a call is cancelled, needs no memory, and the slot is not given out again before it has
+ * come back. */
 #ifndef TERN_ENGINE_SLOTS_H
 #define TERN_ENGINE_SLOTS_H
 
@@ -61,8 +60,7 @@ void *tern_slots_get(struct tern_slots *slots, uint64_t id);
 void tern_slots_release(struct tern_slots *slots, uint64_t id);
 
 /* Asks for on_cancel(object) on the engine's thread. Any thread; never fails; nothing happens if the call has ended
- * by
- * then. True: wake the engine. */
+ * by then. True: wake the engine. */
 TERN_MUST_USE bool tern_slots_cancel(struct tern_slots *slots, uint64_t id);
 
 #endif

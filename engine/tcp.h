@@ -7,8 +7,8 @@
  *
  * 1. The descriptor is registered once, edge-triggered. may_read and may_write hold the edges not used up yet: a call
  *    without one answers WANT_* and asks the system nothing.
- * 2. A read that comes back short has drained the socket, and a write that comes back short has filled it, so that
- * the call
+ * 2. A read that comes back short has drained the socket, and a write that comes back short has filled it, so that the
+ * call
  *    that would only find EAGAIN is saved. After an end was announced (TERN_IO_END) reads go on until it shows: no
  * edge follows it.
  * 3. fd is -1 in IDLE and CLOSED, and only there. */
@@ -38,10 +38,9 @@ struct tern_tcp {
 };
 
 /* Starts to connect in tcp, the caller's storage (its former content is ignored), to peer (copied), and sets every
- * field: set
- * stream.on_ready and stream.owner after it. No upcall comes from inside. options may be NULL. What is found out at
- * once is
- * the return value, with tcp->stream.fault in full; nothing is open then and the storage is the caller's at once.
+ * field: set stream.on_ready and stream.owner after it. No upcall comes from inside. options may be NULL. What is found
+ * out at once is the return value, with tcp->stream.fault in full; nothing is open then and the storage is the caller's
+ * at once.
  * Errors: TERN_EDESCRIPTORS, TERN_ENOMEM, TERN_EOS, TERN_ECONFIG (the local address or device), class CONNECT. */
 TERN_MUST_USE enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
                                              const struct tern_sockaddr *peer, const struct tern_tcp_options *options);

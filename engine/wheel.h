@@ -1,11 +1,11 @@
 /* engine/wheel.h - a hierarchical timer wheel. Memory only: time is passed in. Belongs to one thread; allocates
  * nothing.
  *
- * 1. Level l has 64 slots of 64^l ns, so that the wheel covers all of uint64_t with a tick of one nanosecond:
- * nothing is
+ * 1. Level l has 64 slots of 64^l ns, so that the wheel covers all of uint64_t with a tick of one nanosecond: nothing
+ * is
  *    rounded, and nothing fires early.
- * 2. A timer lies on the level of the highest base-64 digit in which its deadline differs from base. So all timers
- * of a level are due
+ * 2. A timer lies on the level of the highest base-64 digit in which its deadline differs from base. So all timers of a
+ * level are due
  *    before all of the next, and within a level in order of the slots.
  * 3. base never passes a slot that holds timers without spreading them over the levels below first. So timers of one
  * deadline
@@ -58,16 +58,14 @@ static inline bool tern_timer_is_armed(const struct tern_timer *timer)
 void tern_wheel_init(struct tern_wheel *wheel, uint64_t now_ns);
 
 /* Arms the timer, or moves it if it is armed already. A deadline that has passed counts as base_ns: it is due at the
- * next
- * expire, never within one that is going on. */
+ * next expire, never within one that is going on. */
 void tern_wheel_arm(struct tern_wheel *wheel, struct tern_timer *timer, uint64_t deadline_ns);
 
 /* Takes the timer out, from the wheel or from the due ones. Harmless if it is not armed. */
 void tern_wheel_cancel(struct tern_wheel *wheel, struct tern_timer *timer);
 
 /* Moves base on to now_ns and puts every timer with a deadline up to it at the end of due, by deadline and then in
- * arming order. A
- * time before base_ns counts as base_ns. */
+ * arming order. A time before base_ns counts as base_ns. */
 void tern_wheel_expire(struct tern_wheel *wheel, uint64_t now_ns, struct tern_list *due);
 
 /* The first due timer, no longer armed, or NULL. */

@@ -6,8 +6,7 @@
 #include "engine/engine.h"
 
 /* Ends the threads and waits for them; jobs that have not begun are not run. In a forked child, where there are no
- * threads,
- * only the memory goes. After it tern_jobs_drop. */
+ * threads, only the memory goes. After it tern_jobs_drop. */
 void tern_worker_free(struct tern_engine *engine);
 
 /* Ends every job that is still out, as cancelled: for those that no worker will bring back any more. */
