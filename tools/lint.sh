@@ -1,0 +1,66 @@
+#!/bin/sh
+# Format, arrows, clang-tidy. With --no-install nothing is installed or built: what cannot run is named and left out.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { echo "lint: $*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+failed=
+
+install=yes
+case ${1-} in
+'') ;;
+--no-install) install= ;;
+*)
+    say "no such option: $1"
+    exit 2
+    ;;
+esac
+if [ -n "$install" ]; then
+    tools/deps.sh build >/dev/null
+    tools/deps.sh lint
+fi
+
+check_format() {
+    have clang-format || { say "format not checked: no clang-format"; return; }
+    # Releases of clang-format differ in what they make of the same file.
+    if ! clang-format --version | grep -q 'version 14\.'; then
+        say "format not checked: that takes clang-format 14"
+        return
+    fi
+    # shellcheck disable=SC2016
+    unformatted=$(git ls-files -z --cached --others --exclude-standard -- '*.c' '*.h' | xargs -0r sh -c '
+        for file; do
+            [ ! -f "$file" ] || clang-format "$file" | cmp -s - "$file" || echo "$file"
+        done' sh)
+    [ -n "$unformatted" ] || return 0
+    say "not as clang-format -i would write them:"
+    echo "$unformatted" >&2
+    failed="$failed format"
+}
+
+check_arrows() {
+    have python3 || { say "arrows not checked: no python3"; return; }
+    python3 -B tools/arrows.py --self-test && python3 -B tools/arrows.py || failed="$failed arrows"
+}
+
+check_tidy() {
+    for tool in clang-tidy clang python3; do
+        have "$tool" || { say "clang-tidy not run: no $tool"; return; }
+    done
+    # Only configured, for the list of files and flags.
+    mkdir -p build
+    if ! cmake --preset clang >build/lint.log 2>&1; then
+        if [ -z "$install" ]; then say "clang-tidy not run: cmake cannot configure (build/lint.log)"; return; fi
+        cat build/lint.log >&2
+        failed="$failed configure"
+        return
+    fi
+    python3 -B tools/tidy.py build/clang || failed="$failed clang-tidy"
+}
+
+check_format
+check_arrows
+check_tidy
+[ -z "$failed" ] || { say "failed:$failed"; exit 1; }
+say "clean"
