@@ -1,0 +1,87 @@
+/* The grammar that base/fields.h declares: what a name, a value, a target may hold. */
+#include "base/fault.h"
+#include "base/fields.h"
+#include "base/str.h"
+
+/* RFC 9110 section 5.6.2: tchar. */
+static const bool token_bytes[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,
+    ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0'] = 1,  ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
+    ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1,  ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1,
+    ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1,  ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1,
+    ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1,  ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1,
+    ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1,  ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
+    ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1,  ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1,
+    ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1,  ['z'] = 1,
+};
+
+bool tern_is_token(struct tern_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!token_bytes[(unsigned char)s.ptr[i]])
+            return false;
+    return s.len != 0;
+}
+
+bool tern_field_value_valid(struct tern_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return tern_str_trim(s).len == s.len;
+}
+
+bool tern_target_valid(struct tern_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e)
+            return false;
+    return s.len != 0;
+}
+
+enum tern_error tern_field_check(struct tern_str name, struct tern_str value, struct tern_fault *fault)
+{
+    char shown[TERN_ESCAPE_MAX];
+
+    if (!tern_is_token(name))
+        return tern_fault_set(fault, TERN_EFIELD,
+                              "header field name \"%s\": must be a token: letters, digits and !#$%%&'*+-.^_`|~",
+                              tern_escape(shown, sizeof(shown), name));
+    if (!tern_field_value_valid(tern_str_trim(value)))
+        return tern_fault_set(fault, TERN_EFIELD,
+                              "value of header field \"%s\": must not hold CR, LF, NUL or another control",
+                              tern_escape(shown, sizeof(shown), name));
+    return TERN_OK;
+}
+
+/* The length of the element that s starts with, up to its comma or the end (RFC 9110 section 5.6.4: in a quoted string a
+ * backslash takes the next byte with it). */
+static size_t element_length(struct tern_str s)
+{
+    bool quoted = false;
+    size_t i;
+
+    for (i = 0; i < s.len && (quoted || s.ptr[i] != ','); i++) {
+        if (s.ptr[i] == '"')
+            quoted = !quoted;
+        else if (quoted && s.ptr[i] == '\\' && i + 1 < s.len)
+            i++;
+    }
+    return i;
+}
+
+bool tern_field_list_next(struct tern_str *rest, struct tern_str *element)
+{
+    while (rest->len != 0) {
+        size_t n = element_length(*rest);
+
+        *element = tern_str_trim(tern_str_n(rest->ptr, n));
+        *rest = tern_str_from(*rest, n < rest->len ? n + 1 : n);
+        if (element->len != 0)
+            return true;
+    }
+    return false;
+}
