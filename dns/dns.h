@@ -11,7 +11,7 @@
 #define TERN_DNS_DNS_H
 
 #include "base/host.h"
-#include "dns/resolver.h"
+#include "dns/sort.h"
 #include "engine/engine.h"
 
 /* How long addresses of IPv4 wait for those of IPv6 that were asked for first: the "resolution delay" (RFC 8305 section 8). */
@@ -47,13 +47,6 @@ const struct tern_dns_stats *tern_dns_stats(const struct tern_dns *dns);
 /* IDLE --start--> RUNNING --both families answered--> ENDED; cancel, from any: IDLE */
 enum tern_lookup_state { TERN_LOOKUP_IDLE, TERN_LOOKUP_RUNNING, TERN_LOOKUP_ENDED };
 
-/* An address that may be dialled. */
-struct tern_dns_address {
-    bool is_ipv6;
-    struct tern_dns_ip ip;
-    uint32_t scope; /* interface of a link-local IPv6 address, or 0 */
-};
-
 /* One family's part of a lookup. */
 struct tern_lookup_leg {
     struct tern_list node; /* among those who wait for the same answer */
@@ -77,9 +70,9 @@ struct tern_lookup {
     struct tern_lookup_leg v6, v4;
     struct tern_dns_address *addresses; /* those from taken on may still be dialled, the best first */
     size_t count, taken;
-    bool keeps_order; /* an override: neither sorted nor interleaved */
-    bool is_delayed;  /* within the resolution delay */
-    bool has_news;    /* addresses that on_change has not announced */
+    bool keeps_order;   /* an override: neither sorted nor interleaved */
+    bool delay_is_over; /* the resolution delay: until then IPv4 waits for the answer about IPv6 */
+    bool has_news;      /* addresses that on_change has not announced */
     struct tern_task task;
     struct tern_timer delay;
     struct tern_list waiting; /* for the hosts file */

@@ -43,6 +43,7 @@ struct tern_dns_query {
 };
 
 struct tern_resolver;
+struct tern_dns_settings;
 
 struct tern_resolver_ops {
     /* Starts to ask for name (canonical A-labels, no trailing dot; borrowed for the call) in family, TERN_IP_V4 or
@@ -50,9 +51,9 @@ struct tern_resolver_ops {
     enum tern_error (*query)(struct tern_resolver *resolver, const char *name, enum tern_ip_family family,
                              struct tern_dns_query *query);
 
-    /* Asks the servers of config, with its timeouts, from now on; queries under way may end at the old ones. Only servers, timeout_ns
-     * and tries are looked at, and they are valid. Copied. Errors: TERN_ENOMEM; then nothing has changed. */
-    enum tern_error (*configure)(struct tern_resolver *resolver, const struct tern_dns_config *config);
+    /* Asks the servers of settings (dns/config.h), with its timeout and tries, from now on; queries under way may end
+     * at the old ones. Copied. Errors: TERN_ENOMEM; then nothing has changed. */
+    enum tern_error (*configure)(struct tern_resolver *resolver, const struct tern_dns_settings *settings);
 
     /* No on_answer comes any more. Not from inside on_answer. */
     void (*free)(struct tern_resolver *resolver);
