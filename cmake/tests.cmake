@@ -2,6 +2,7 @@
 #   tests/unit/FOLDER/test_X.c   cmocka, one program each; registered as unit.FOLDER.X
 #   tests/scenario/test_X.c      the same; scenario.X
 #   tests/e2e/test_X.py          python3 unittest against real servers; e2e.X
+#   tests/install/test_X.sh      what is built, as others see it; install.X
 # tests/support/*.c is linked into all C tests.
 #
 # A program that cannot run here exits with 77 and shows as skipped. Where TERN_NO_SKIP is set (in CI), it exits with 1,
@@ -48,3 +49,8 @@ foreach(source IN LISTS e2e_tests)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 RESOURCE_LOCK e2e
         ENVIRONMENT "${e2e_environment}")
 endforeach()
+
+add_test(NAME install.symbols COMMAND ${PROJECT_SOURCE_DIR}/tests/install/test_symbols.sh ${PROJECT_BINARY_DIR})
+add_test(NAME install.install COMMAND ${PROJECT_SOURCE_DIR}/tests/install/test_install.sh ${PROJECT_BINARY_DIR}
+    ${CMAKE_C_COMPILER} "${CMAKE_C_FLAGS}")
+set_tests_properties(install.symbols install.install PROPERTIES TIMEOUT 120)

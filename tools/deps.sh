@@ -19,7 +19,8 @@ packages_for() {
         echo gcc libc6-dev binutils cmake ninja-build pkgconf libc-ares-dev libidn2-dev
         echo dpkg-dev xz-utils bzip2 patch python3 debian-archive-keyring
         ;;
-    test) echo libcmocka-dev python3 openssl procps strace binutils ;;
+    # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.
+    test) echo libcmocka-dev libunistring-dev python3 openssl procps strace binutils ;;
     lint) echo clang-format clang-tidy cppcheck python3 libcmocka-dev ;;
     coverage) echo gcovr ;;
     *) die "no such group of packages: $1" ;;
