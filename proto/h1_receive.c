@@ -1,0 +1,564 @@
+#include "base/assert.h"
+#include "base/str.h"
+#include "proto/h1_head.h"
+#include "proto/h1_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- faults ---- */
+
+static enum tern_error fail_line(struct tern_h1 *h1, enum tern_error error, const char *format, ...) TERN_PRINTF(3, 4);
+
+/* "response head, line 3: has no colon" */
+static enum tern_error fail_line(struct tern_h1 *h1, enum tern_error error, const char *format, ...)
+{
+    static const char *const where[TERN_H1_RECEIVE_COUNT] = {
+        [TERN_H1_RECEIVE_STATUS] = "head",
+        [TERN_H1_RECEIVE_FIELDS] = "head",
+        [TERN_H1_RECEIVE_CHUNK_LINE] = "chunk size",
+        [TERN_H1_RECEIVE_TRAILERS] = "trailers",
+    };
+    char text[TERN_FAULT_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tern_fault_set(&h1->codec.fault, error, "response %s, line %u: %s", where[h1->receive], h1->line_number, text);
+    return tern_h1_fail(h1);
+}
+
+static enum tern_error fail_memory(struct tern_h1 *h1)
+{
+    tern_fault_plain(&h1->codec.fault, TERN_ENOMEM);
+    return tern_h1_fail(h1);
+}
+
+/* ---- llhttp ---- */
+
+/* The second opinion on the framing (proto/h1.h). 1: there is no body, whatever the fields say. */
+static int parser_headers_complete(llhttp_t *parser)
+{
+    const struct tern_h1 *h1 = parser->data;
+    const struct tern_h1_framing *framing = &h1->framing;
+    bool chunked = (parser->flags & F_CHUNKED) != 0;
+    bool has_length = (parser->flags & F_CONTENT_LENGTH) != 0;
+
+    if (parser->status_code != h1->status || chunked != framing->chunked || has_length != framing->has_length ||
+        (has_length && parser->content_length != framing->length)) {
+        llhttp_set_error_reason(parser, "cannot be read in one way only");
+        return -1;
+    }
+    return framing->none ? 1 : 0;
+}
+
+static int parser_body(llhttp_t *parser, const char *data, size_t len)
+{
+    struct tern_h1 *h1 = parser->data;
+    struct tern_stream *stream = h1->stream;
+
+    stream->received_body_bytes += len;
+    stream->owed_bytes += (uint32_t)len;
+    stream->events->on_body(stream, (const uint8_t *)data, len);
+    return h1->stream == NULL ? -1 : 0;
+}
+
+static int parser_pause(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED;
+}
+
+/* Behind the last chunk come the trailers, and the message's end is what counts. */
+static int parser_chunk_complete(llhttp_t *parser)
+{
+    const struct tern_h1 *h1 = parser->data;
+
+    return h1->receive == TERN_H1_RECEIVE_CHUNK_DATA ? HPE_PAUSED : 0;
+}
+
+static void parser_init(struct tern_h1 *h1)
+{
+    static const llhttp_settings_t settings = {
+        .on_headers_complete = parser_headers_complete,
+        .on_body = parser_body,
+        .on_message_complete = parser_pause,
+        .on_chunk_complete = parser_chunk_complete,
+    };
+
+    llhttp_init(&h1->parser, HTTP_RESPONSE, &settings);
+    h1->parser.data = h1;
+}
+
+/* Feeds llhttp. *used < len, or *paused, where a chunk's data or the message ended. False: llhttp will not have it, or
+ * the exchange was cancelled meanwhile. */
+static bool parser_feed(struct tern_h1 *h1, const char *data, size_t len, size_t *used, bool *paused)
+{
+    llhttp_errno_t error = llhttp_execute(&h1->parser, data, len);
+
+    *paused = error == HPE_PAUSED;
+    if (*paused) {
+        *used = (size_t)(llhttp_get_error_pos(&h1->parser) - data);
+        llhttp_resume(&h1->parser);
+        return true;
+    }
+    *used = len;
+    return error == HPE_OK;
+}
+
+/* Feeds llhttp a line that tern has found good, and the CRLF behind it. *ended: the message has. */
+static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line, bool *ended)
+{
+    size_t used;
+    bool paused = false;
+
+    *ended = false;
+    if ((line.len != 0 && (!parser_feed(h1, line.ptr, line.len, &used, &paused) || paused)) ||
+        !parser_feed(h1, "\r\n", 2, &used, ended) || used != 2) {
+        const char *reason = llhttp_get_error_reason(&h1->parser);
+        return fail_line(h1, TERN_EPROTO, "%s", reason != NULL ? reason : "ends too early");
+    }
+    return TERN_OK;
+}
+
+/* ---- lines ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void next_line(struct tern_h1 *h1)
+{
+    tern_buf_clear(&h1->scratch->line);
+    h1->line_whole = false;
+    h1->fold_at = 0;
+    h1->line_bytes = 0;
+    h1->line_number++;
+}
+
+/* A head, the lines of chunk sizes, or trailers. */
+static void begin_lines(struct tern_h1 *h1, enum tern_h1_receive state)
+{
+    tern_h1_set_receive(h1, state);
+    h1->line_number = 0;
+    h1->head_bytes = 0;
+    next_line(h1);
+    tern_fields_clear(&h1->scratch->fields);
+}
+
+void tern_h1_receive_begin(struct tern_h1 *h1)
+{
+    begin_lines(h1, TERN_H1_RECEIVE_STATUS);
+    parser_init(h1);
+}
+
+static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
+{
+    const char *why;
+    struct tern_str reason;
+    bool ended;
+    enum tern_error error = tern_h1_status_parse(line, &h1->status, &h1->version, &reason, &why);
+
+    if (error != TERN_OK) {
+        return fail_line(h1, error, "%s", why);
+    }
+    if (h1->status == 101) {
+        return fail_line(h1, TERN_EPROTO, "101 (Switching Protocols) was not asked for");
+    }
+    if (h1->status < 200 && ++h1->informational > h1->limits.informational_max) {
+        return fail_line(h1, TERN_EHEAD_MAX, "more 1xx responses than informational_max %u",
+                         h1->limits.informational_max);
+    }
+    if (tern_fields_add(&h1->scratch->fields, TERN_STR(""), reason, 0) != TERN_OK) {
+        return fail_memory(h1);
+    }
+    error = parser_feed_line(h1, line, &ended);
+    if (error != TERN_OK) {
+        return error;
+    }
+    next_line(h1);
+    h1->framing = (struct tern_h1_framing){0};
+    tern_h1_set_receive(h1, TERN_H1_RECEIVE_FIELDS);
+    return TERN_OK;
+}
+
+/* A field line that the next one does not continue. */
+static enum tern_error field_line(struct tern_h1 *h1)
+{
+    struct tern_str line = tern_buf_view(&h1->scratch->line);
+    struct tern_fields *fields = &h1->scratch->fields;
+    enum tern_h1_trailer trailer = TERN_H1_TRAILER_KEEP;
+    struct tern_str name;
+    struct tern_str value;
+    const char *why;
+    bool ended;
+    enum tern_error error = tern_h1_field_parse(line, &name, &value, &why);
+
+    if (error != TERN_OK) {
+        return fail_line(h1, error, "%s", why);
+    }
+    if (h1->receive == TERN_H1_RECEIVE_TRAILERS) {
+        trailer = tern_h1_trailer_judge(name);
+    } else {
+        error = tern_h1_framing_take(&h1->framing, name, value, &why);
+        if (error != TERN_OK) {
+            return fail_line(h1, error, "%s", why);
+        }
+    }
+    if (trailer == TERN_H1_TRAILER_REFUSE) {
+        return fail_line(h1, TERN_EPROTO_FRAMING, "%.*s cannot stand in trailers", TERN_ARG(name));
+    }
+    uint32_t nameless = h1->receive == TERN_H1_RECEIVE_FIELDS ? 1 : 0;
+    if (fields->count - nameless >= h1->limits.head_fields_max) {
+        return fail_line(h1, TERN_EHEAD_MAX, "more fields than head_fields_max %u", h1->limits.head_fields_max);
+    }
+    if (trailer == TERN_H1_TRAILER_KEEP && tern_fields_add(fields, name, value, 0) != TERN_OK) {
+        return fail_memory(h1);
+    }
+    error = parser_feed_line(h1, line, &ended);
+    if (error == TERN_OK) {
+        next_line(h1);
+    }
+    return error;
+}
+
+static enum tern_error chunk_line(struct tern_h1 *h1, struct tern_str line)
+{
+    bool ended;
+    enum tern_error error = parser_feed_line(h1, line, &ended);
+
+    if (error != TERN_OK) {
+        return error;
+    }
+    /* llhttp has left the chunk's size here. */
+    if (h1->parser.content_length == 0) {
+        begin_lines(h1, TERN_H1_RECEIVE_TRAILERS);
+    } else {
+        next_line(h1);
+        tern_h1_set_receive(h1, TERN_H1_RECEIVE_CHUNK_DATA);
+    }
+    return TERN_OK;
+}
+
+static enum tern_error trailers_end(struct tern_h1 *h1)
+{
+    struct tern_stream *stream = h1->stream;
+    struct tern_fields *fields = &h1->scratch->fields;
+    bool ended;
+    enum tern_error error = parser_feed_line(h1, TERN_STR(""), &ended);
+
+    if (error != TERN_OK) {
+        return error;
+    }
+    if (!ended) {
+        return fail_line(h1, TERN_EPROTO, "the end cannot be told");
+    }
+    tern_h1_set_receive(h1, TERN_H1_RECEIVE_DONE);
+    if (fields->count != 0) {
+        stream->events->on_trailers(stream, tern_fields_view(fields), fields->count);
+    }
+    return TERN_OK;
+}
+
+static enum tern_error informational_head(struct tern_h1 *h1, const struct tern_head *head)
+{
+    struct tern_stream *stream = h1->stream;
+
+    stream->events->on_informational(stream, head);
+    if (h1->stream == NULL) {
+        return TERN_OK;
+    }
+    if (head->status == 100) {
+        tern_h1_lift_hold(h1);
+    }
+    tern_h1_receive_begin(h1);
+    return TERN_OK;
+}
+
+/* RFC 9112 9.5: an answer that does not want the body ends the upload. One that may is read while the upload goes on, since
+ * some servers answer as they read. */
+static void judge_upload(struct tern_h1 *h1)
+{
+    if (h1->send != TERN_H1_SEND_DONE && (h1->hold || h1->status >= 300)) {
+        tern_h1_set_send(h1, TERN_H1_SEND_STOPPED);
+        tern_h1_set_state(h1, TERN_CODEC_DRAIN);
+    }
+}
+
+static enum tern_error head_end(struct tern_h1 *h1)
+{
+    struct tern_stream *stream = h1->stream;
+    struct tern_fields *fields = &h1->scratch->fields;
+    const struct tern_field *view = tern_fields_view(fields);
+    struct tern_h1_framing *framing = &h1->framing;
+    bool head_method = tern_str_eq(stream->message->method, TERN_STR("HEAD"));
+    const char *why;
+    bool ended;
+    enum tern_error error = tern_h1_framing_decide(framing, h1->status, h1->version, head_method, &why);
+
+    if (error != TERN_OK) {
+        return fail_line(h1, error, "%s", why);
+    }
+    error = parser_feed_line(h1, TERN_STR(""), &ended);
+    if (error != TERN_OK) {
+        return error;
+    }
+    if (ended != (framing->none || (framing->has_length && framing->length == 0))) {
+        return fail_line(h1, TERN_EPROTO_FRAMING, "cannot be read in one way only");
+    }
+    struct tern_head head = {.status = h1->status,
+                             .version = h1->version,
+                             .reason = view[0].value,
+                             .fields = view + 1,
+                             .field_count = fields->count - 1};
+    if (head.status < 200) {
+        return informational_head(h1, &head);
+    }
+    h1->idle_hint_ns = framing->idle_hint_ns;
+    if (!framing->persistent) {
+        tern_h1_set_state(h1, TERN_CODEC_DRAIN);
+    }
+    judge_upload(h1);
+    tern_h1_set_receive(h1, ended              ? TERN_H1_RECEIVE_DONE
+                            : framing->chunked ? TERN_H1_RECEIVE_CHUNK_LINE
+                                               : TERN_H1_RECEIVE_BODY);
+    h1->line_number = 0;
+    next_line(h1);
+    stream->events->on_head(stream, &head);
+    return TERN_OK;
+}
+
+/* A line has come to its LF. */
+static enum tern_error line_end(struct tern_h1 *h1)
+{
+    struct tern_buf *buf = &h1->scratch->line;
+    char *line = buf->data + buf->head;
+
+    /* RFC 9112 2.2 allows to take a bare LF for an end of line; it is what response splitting is made of. */
+    if (buf->len < 2 || line[buf->len - 2] != '\r') {
+        return fail_line(h1, TERN_EPROTO, "ends in a bare LF");
+    }
+    tern_buf_truncate(buf, 2);
+    if (!tern_field_value_valid(tern_str_trim(tern_buf_view(buf)))) {
+        return fail_line(h1, TERN_EPROTO, "holds a control character");
+    }
+    if (h1->receive == TERN_H1_RECEIVE_STATUS) {
+        return status_line(h1, tern_buf_view(buf));
+    }
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE) {
+        return chunk_line(h1, tern_buf_view(buf));
+    }
+    if (h1->fold_at != 0) {
+        /* RFC 9112 5.2: the line's end and the blanks around it become one space. */
+        size_t to = h1->fold_at;
+        while (to < buf->len && is_blank(line[to])) {
+            to++;
+        }
+        line[h1->fold_at] = ' ';
+        memmove(line + h1->fold_at + 1, line + to, buf->len - to);
+        tern_buf_truncate(buf, to - h1->fold_at - 1);
+    } else if (buf->len == 0) {
+        return h1->receive == TERN_H1_RECEIVE_FIELDS ? head_end(h1) : trailers_end(h1);
+    } else if (is_blank(line[0])) {
+        return fail_line(h1, TERN_EPROTO, "continues a field, but there is none");
+    }
+    h1->line_whole = true;
+    return TERN_OK;
+}
+
+/* Counts n more bytes of the line against the caps. Which cap is named does not depend on how the bytes were split. */
+static enum tern_error count_line(struct tern_h1 *h1, size_t n)
+{
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE) {
+        if (n > TERN_H1_CHUNK_LINE_BYTES_MAX - h1->line_bytes) {
+            return fail_line(h1, TERN_EPROTO, "longer than %u bytes", TERN_H1_CHUNK_LINE_BYTES_MAX);
+        }
+        h1->line_bytes += (uint32_t)n;
+        return TERN_OK;
+    }
+    size_t line_room = h1->limits.head_line_bytes_max - h1->line_bytes;
+    size_t head_room = h1->limits.head_bytes_max - h1->head_bytes;
+    h1->stream->received_head_bytes += n;
+    if (n > line_room && line_room <= head_room) {
+        return fail_line(h1, TERN_EHEAD_MAX, "longer than head_line_bytes_max %u", h1->limits.head_line_bytes_max);
+    }
+    if (n > head_room) {
+        return fail_line(h1, TERN_EHEAD_MAX, "with it, more than head_bytes_max %u bytes", h1->limits.head_bytes_max);
+    }
+    h1->line_bytes += (uint32_t)n;
+    h1->head_bytes += (uint32_t)n;
+    return TERN_OK;
+}
+
+/* What speaks another protocol is told by its first bytes: a line's end may never come. */
+static bool begins_as_http(struct tern_str line)
+{
+    size_t n = line.len < 5 ? line.len : 5;
+
+    return memcmp(line.ptr, "HTTP/", n) == 0;
+}
+
+static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t len, size_t *used)
+{
+    struct tern_buf *line = &h1->scratch->line;
+    enum tern_error error;
+
+    if (h1->line_whole && is_blank(data[0])) {
+        tern_buf_truncate(line, line->len - tern_str_trim(tern_buf_view(line)).len);
+        h1->fold_at = line->len;
+        h1->line_whole = false;
+        h1->line_number++;
+    } else if (h1->line_whole) {
+        error = field_line(h1);
+        if (error != TERN_OK) {
+            return error;
+        }
+    }
+    const char *lf = memchr(data, '\n', len);
+    size_t n = lf != NULL ? (size_t)(lf - data) + 1 : len;
+    error = count_line(h1, n);
+    if (error != TERN_OK) {
+        return error;
+    }
+    if (tern_buf_append(line, data, n) != TERN_OK) {
+        return fail_memory(h1);
+    }
+    *used = n;
+    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(tern_buf_view(line))) {
+        return fail_line(h1, TERN_EPROTO_VERSION, "is not HTTP/1");
+    }
+    return lf != NULL ? line_end(h1) : TERN_OK;
+}
+
+/* ---- bodies ---- */
+
+/* How much of len may be taken now. */
+static size_t body_room(const struct tern_h1 *h1, size_t len)
+{
+    const struct tern_stream *stream = h1->stream;
+
+    /* Only the CRLF behind the chunk is still to come: a full window is no reason to wait for it. */
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_DATA && h1->parser.content_length == 0) {
+        return len;
+    }
+    size_t room = stream->owed_bytes < stream->window_bytes ? stream->window_bytes - stream->owed_bytes : 0;
+    return len < room ? len : room;
+}
+
+static enum tern_error take_body(struct tern_h1 *h1, const char *data, size_t len, size_t *used)
+{
+    bool paused;
+
+    len = body_room(h1, len);
+    if (len == 0) {
+        return TERN_OK;
+    }
+    if (!parser_feed(h1, data, len, used, &paused)) {
+        if (h1->stream == NULL) {
+            return TERN_OK;
+        }
+        tern_fault_set(&h1->codec.fault, TERN_EPROTO, "response body, after %llu bytes: %s",
+                       (unsigned long long)h1->stream->received_body_bytes, llhttp_get_error_reason(&h1->parser));
+        return tern_h1_fail(h1);
+    }
+    if (paused) {
+        tern_h1_set_receive(h1, h1->receive == TERN_H1_RECEIVE_CHUNK_DATA ? TERN_H1_RECEIVE_CHUNK_LINE
+                                                                          : TERN_H1_RECEIVE_DONE);
+    }
+    return TERN_OK;
+}
+
+/* ---- the codec's functions ---- */
+
+enum tern_error tern_h1_feed(struct tern_codec *codec, const uint8_t *data, size_t len, size_t *used)
+{
+    struct tern_h1 *h1 = tern_h1_of(codec);
+    const char *bytes = (const char *)data;
+
+    *used = 0;
+    if (h1->state == TERN_CODEC_CLOSED || len == 0) {
+        *used = len;
+        return codec->fault.error;
+    }
+    if (h1->stream == NULL || h1->stream->sent_head_bytes == 0) {
+        tern_fault_set(&codec->fault, TERN_EPROTO, "the peer sent bytes that answer no request");
+        return tern_h1_fail(h1);
+    }
+    while (*used < len && h1->stream != NULL) {
+        bool lines = h1->receive != TERN_H1_RECEIVE_BODY && h1->receive != TERN_H1_RECEIVE_CHUNK_DATA;
+        if (h1->paused && h1->receive > TERN_H1_RECEIVE_FIELDS) {
+            break;
+        }
+        size_t n = 0;
+        enum tern_error error =
+            lines ? take_line(h1, bytes + *used, len - *used, &n) : take_body(h1, bytes + *used, len - *used, &n);
+        *used += n;
+        if (error != TERN_OK) {
+            return error;
+        }
+        if (h1->receive == TERN_H1_RECEIVE_DONE) {
+            bool more = *used < len;
+            if (more) {
+                tern_fault_set(&codec->fault, TERN_EPROTO, "the peer sent bytes behind a complete response");
+            }
+            *used = len;
+            tern_h1_finish(h1, more);
+            return codec->fault.error;
+        }
+        if (n == 0) {
+            break;
+        }
+    }
+    if (h1->state == TERN_CODEC_CLOSED) {
+        *used = len; /* cancelled: nobody wants the rest */
+    }
+    tern_h1_check(h1);
+    return TERN_OK;
+}
+
+static void truncated(struct tern_h1 *h1)
+{
+    struct tern_fault *fault = &h1->codec.fault;
+    unsigned long long body = h1->stream->received_body_bytes;
+
+    if (h1->stream->received_head_bytes == 0) {
+        tern_fault_plain(fault, TERN_EPEER_EMPTY);
+    } else if (h1->receive == TERN_H1_RECEIVE_STATUS || h1->receive == TERN_H1_RECEIVE_FIELDS) {
+        tern_fault_set(fault, TERN_EPEER_TRUNCATED, "the peer closed the connection in the response head, line %u",
+                       h1->line_number);
+    } else if (h1->receive == TERN_H1_RECEIVE_BODY) {
+        tern_fault_set(fault, TERN_EPEER_TRUNCATED,
+                       "the peer closed the connection after %llu of %llu bytes of the body", body,
+                       (unsigned long long)h1->framing.length);
+    } else {
+        tern_fault_set(fault, TERN_EPEER_TRUNCATED,
+                       "the peer closed the connection after %llu bytes of the chunked body, before its end", body);
+    }
+}
+
+void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
+{
+    struct tern_h1 *h1 = tern_h1_of(codec);
+
+    if (h1->state == TERN_CODEC_CLOSED) {
+        return;
+    }
+    bool eof = reason->error == TERN_OK;
+    if (h1->stream == NULL) {
+        codec->fault = *reason;
+        tern_h1_set_state(h1, TERN_CODEC_CLOSED);
+    } else if (eof && h1->receive == TERN_H1_RECEIVE_BODY && !h1->framing.has_length) {
+        /* RFC 9112 6.3, rule 8: the end of the connection is the end of the body. */
+        tern_h1_set_receive(h1, TERN_H1_RECEIVE_DONE);
+        tern_h1_finish(h1, false);
+    } else {
+        if (eof) {
+            truncated(h1);
+        } else {
+            codec->fault = *reason;
+        }
+        (void)tern_h1_fail(h1);
+    }
+}
