@@ -88,9 +88,9 @@ static void lookup_settle(struct tern_lookup *lookup)
         else if (lookup->fault.error == TERN_OK)
             lookup_blame(lookup, TERN_EDNS_NOT_FOUND, "it has no address of the family asked for");
     }
-    if (lookup->has_news && lookup->v6.is_waiting && !lookup->delay_is_over) {
-        if (!tern_timer_is_armed(&lookup->delay))
-            tern_timer_arm(engine, &lookup->delay, tern_u64_add_sat(engine->now_ns, TERN_DNS_RESOLUTION_DELAY_NS));
+    if (lookup->v6.is_waiting && !lookup->delay_is_over) {
+        if (lookup->has_news && !tern_timer_is_armed(&lookup->delay))
+            tern_timer_arm(engine, &lookup->delay, engine->now_ns + TERN_DNS_RESOLUTION_DELAY_NS);
         return;
     }
     lookup->delay_is_over = true;

@@ -11,6 +11,8 @@
 #include "base/rand.h"
 
 #define FD_FIRST 1000
+#define FD_PROBE_V4 (FD_FIRST - 3) /* datagram sockets: only ever asked from where a destination would be dialled */
+#define FD_PROBE_V6 (FD_FIRST - 2)
 #define SOCKETS_MAX 20000
 #define RULES_MAX 64
 #define STEPS_WITHOUT_TIME_MAX 100000
@@ -76,6 +78,8 @@ struct simio {
     size_t rule_count;
     struct simio_peer *sockets[SOCKETS_MAX];
     size_t socket_count;
+    bool no_ipv4, no_ipv6;
+    struct tern_sockaddr probed; /* what a datagram socket was last connected to */
 };
 
 static struct simio *self(struct tern_io *io)
@@ -339,9 +343,31 @@ static struct simio_peer *socket_at(struct simio *sim, int fd)
     return sim->sockets[index];
 }
 
+static struct tern_sockaddr own_address(int family)
+{
+    if (family == AF_INET)
+        return tern_sockaddr_ipv4((const uint8_t[]){192, 0, 2, 200}, 0);
+    if (family == AF_INET6)
+        return tern_sockaddr_ipv6((const uint8_t[16]){0x20, 0x01, 0x0d, 0xb8, [15] = 200}, 0, 0);
+    return (struct tern_sockaddr){0};
+}
+
+static bool is_loopback(const struct tern_sockaddr *address)
+{
+    return tern_sockaddr_family(address) == AF_INET ? ntohl(address->u.in.sin_addr.s_addr) >> 24 == 127
+                                                    : IN6_IS_ADDR_LOOPBACK(&address->u.in6.sin6_addr);
+}
+
+static bool is_probe(int fd)
+{
+    return fd == FD_PROBE_V4 || fd == FD_PROBE_V6;
+}
+
 static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
 {
     struct simio *sim = self(io);
+    if (how->type == SOCK_DGRAM)
+        return how->family == AF_INET ? FD_PROBE_V4 : FD_PROBE_V6;
     sim->counts.sockets++;
     if (sim->socket_errno != 0) {
         int rc = -sim->socket_errno;
@@ -355,12 +381,7 @@ static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
     *peer = (struct simio_peer){.sim = sim, .recv_max = sim->recv_max, .window = sim->window};
     tern_list_init(&peer->acts);
     peer->fd = FD_FIRST + (int)sim->socket_count;
-    if (how->bind != NULL)
-        peer->local = *how->bind;
-    else if (how->family == AF_INET)
-        peer->local = tern_sockaddr_ipv4((const uint8_t[]){192, 0, 2, 200}, 0);
-    else if (how->family == AF_INET6)
-        peer->local = tern_sockaddr_ipv6((const uint8_t[16]){0x20, 0x01, 0x0d, 0xb8, [15] = 200}, 0, 0);
+    peer->local = how->bind != NULL ? *how->bind : own_address(how->family);
     tern_sockaddr_set_port(&peer->local, (uint16_t)(40000 + sim->socket_count));
     sim->sockets[sim->socket_count++] = peer;
     sim->counts.open++;
@@ -370,6 +391,10 @@ static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
 static int sim_connect(struct tern_io *io, int fd, const struct tern_sockaddr *address)
 {
     struct simio *sim = self(io);
+    if (is_probe(fd)) {
+        sim->probed = *address;
+        return (fd == FD_PROBE_V4 ? sim->no_ipv4 : sim->no_ipv6) ? -ENETUNREACH : 0;
+    }
     struct simio_peer *peer = socket_at(sim, fd);
     sim->counts.connects++;
     peer->rule = rule_of(sim, address);
@@ -458,6 +483,11 @@ static int sim_so_error(struct tern_io *io, int fd)
 
 static int sim_names(struct tern_io *io, int fd, struct tern_sockaddr *local, struct tern_sockaddr *peer)
 {
+    if (is_probe(fd)) {
+        *local =
+            is_loopback(&self(io)->probed) ? self(io)->probed : own_address(fd == FD_PROBE_V4 ? AF_INET : AF_INET6);
+        return 0;
+    }
     struct simio_peer *socket = socket_at(self(io), fd);
     if (local != NULL)
         *local = socket->local;
@@ -469,6 +499,8 @@ static int sim_names(struct tern_io *io, int fd, struct tern_sockaddr *local, st
 static void sim_close(struct tern_io *io, int fd)
 {
     struct simio *sim = self(io);
+    if (is_probe(fd))
+        return;
     struct simio_peer *peer = socket_at(sim, fd);
     if (peer->watch != NULL && !sim->is_child)
         fail_msg("simio: descriptor %d was closed before unwatch", fd);
@@ -727,6 +759,12 @@ void simio_set_wall(struct simio *sim, uint64_t seconds)
 void simio_socket_fails(struct simio *sim, int os_errno)
 {
     sim->socket_errno = os_errno;
+}
+
+void simio_no_route(struct simio *sim, int family)
+{
+    sim->no_ipv4 |= family == AF_INET;
+    sim->no_ipv6 |= family == AF_INET6;
 }
 
 void simio_fork(struct simio *sim)

@@ -69,6 +69,9 @@ struct simio_peer *simio_accept(struct simio *sim, const char *address);
 
 /* ---- faults of the system ---- */
 
+/* No way to any address of the family, as far as the order of addresses is concerned. Else there is one for both, from
+ * 192.0.2.200 and 2001:db8::c8. */
+void simio_no_route(struct simio *sim, int family);
 void simio_socket_fails(struct simio *sim, int os_errno); /* the next one */
 void simio_fork(struct simio *sim);                       /* from here on the engine is in a child */
 
