@@ -1,0 +1,312 @@
+"""nginx, Apache, h2o and dnsmasq as tests need them: on free ports of loopback, in a temporary folder, as the current
+user, in the foreground. Found in TERN_SERVERS, where packages are unpacked without being installed, else on the system.
+
+All web servers serve the same: index.html, /empty (0 bytes), /byte (1), /mib (1 MiB), and answer 404 to /missing.
+Each has a port for every listener of LISTENERS that it can have, and a Unix socket.
+"""
+import hashlib
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import struct
+
+from support import case, certs
+from support.process import Server, accepts, free_ports
+
+FILES = {
+    "index.html": b"tern\n",
+    "empty": b"",
+    "byte": b"x",
+    "mib": random.Random(1).randbytes(1024 * 1024),
+}
+SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+
+# TLS listeners: name -> (certificate, protocols)
+LISTENERS = {
+    "tls": ("good", "TLSv1.2 TLSv1.3"),
+    "tls12": ("good", "TLSv1.2"),
+    "tls13": ("good", "TLSv1.3"),
+    "rsa": ("rsa", "TLSv1.2 TLSv1.3"),
+    **{name: (name, "TLSv1.2 TLSv1.3")
+       for name in ("expired", "future", "wrong", "unknown", "self", "weak_key", "weak_hash")},
+}
+GOOD = ("tls", "tls12", "tls13", "rsa")
+
+# Packages that a distribution is known not to have: their tests are left out there, and say so.
+ABSENT = {("debian", "13"): {"h2o"}}
+
+# OpenSSL would not serve the weak certificates.
+OPENSSL_CONF = """
+openssl_conf = weak
+[weak]
+ssl_conf = ssl
+[ssl]
+system_default = level
+[level]
+CipherString = DEFAULT:@SECLEVEL=0
+"""
+
+
+def _root():
+    return os.environ.get("TERN_SERVERS") or "/"
+
+
+def is_absent(package):
+    """Whether this distribution is known not to have it."""
+    with open("/etc/os-release", encoding="utf-8") as file:
+        release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
+    key = tuple(release.get(name, "").strip('"') for name in ("ID", "VERSION_ID"))
+    return package in ABSENT.get(key, ())
+
+
+def find(name):
+    """The program's path. Skips, or fails, where there is none."""
+    folders = [os.path.join(_root(), folder) for folder in ("usr/sbin", "usr/bin")]
+    path = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
+    case.require(path, name)
+    return path
+
+
+def library_env():
+    """Libraries that were unpacked beside the servers. Only for them: the program under test takes the system's."""
+    triplet = os.uname().machine + "-linux-gnu"
+    folders = [os.path.join(_root(), folder, triplet) for folder in ("usr/lib", "lib")]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(folders)} if _root() != "/" else {}
+
+
+def user_name():
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+class WebServer(Server):
+    name = None
+    listeners = tuple(LISTENERS)
+
+    def __init__(self):
+        super().__init__()
+        self.program = find(self.name)
+        self.tree = certs.tree()
+        self.env = library_env()
+
+    def prepare(self):
+        names = ("plain", *self.listeners)
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.socket_path = self.path("socket")
+        for name, content in FILES.items():
+            os.chmod(self.write("www/" + name, content), 0o644)
+        os.mkdir(self.path("tmp"))
+        for writable in ("www", "tmp"):
+            os.chmod(self.path(writable), 0o777)
+
+    def ready(self):
+        return all(accepts(port) for port in self.ports.values()) and os.path.exists(self.socket_path)
+
+    def url(self, path="/", listener="plain", host="localhost"):
+        scheme = "http" if listener == "plain" else "https"
+        return f"{scheme}://{host}:{self.ports[listener]}{path}"
+
+
+class Nginx(WebServer):
+    """Takes PUT below /dav/ (which keeps it), and tells its counters at /counters."""
+    name = "nginx"
+
+    def configure(self):
+        self.prepare()
+        self.env = {**self.env, "OPENSSL_CONF": self.write("openssl.cnf", OPENSSL_CONF)}
+        common = f"""
+            root {self.path("www")};
+            location /dav/ {{
+                root {self.path("tmp")};
+                dav_methods PUT;
+                create_full_put_path on;
+                client_max_body_size 0;
+            }}
+            location = /counters {{ stub_status; }}
+        """
+        blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; listen unix:{self.socket_path}; {common} }}"]
+        for name in self.listeners:
+            cert, protocols = LISTENERS[name]
+            blocks.append(f"""server {{
+                listen 127.0.0.1:{self.ports[name]} ssl;
+                ssl_certificate {self.tree.cert(cert)};
+                ssl_certificate_key {self.tree.key(cert)};
+                ssl_protocols {protocols};
+                {common}
+            }}""")
+        temps = "".join(f"{kind}_temp_path {self.path('tmp', kind)};\n"
+                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        self.write("nginx.conf", f"""
+            daemon off;
+            {"user root;" if os.geteuid() == 0 else ""}
+            worker_processes 2;
+            pid {self.path("pid")};
+            error_log stderr warn;
+            events {{ worker_connections 4096; }}
+            http {{
+                access_log off;
+                {temps}
+                keepalive_requests 1000000;
+                keepalive_timeout 300s;
+                {" ".join(blocks)}
+            }}
+        """)
+
+    def command(self):
+        return [self.program, "-p", self.folder, "-c", self.path("nginx.conf"), "-e", "stderr"]
+
+    def reload(self):
+        """New workers take over; old ones finish what they have and close idle connections."""
+        self.process.send_signal(signal.SIGHUP)
+
+
+class Apache(WebServer):
+    """Takes any body at /echo and gives it back."""
+    name = "apache2"
+    listeners = GOOD
+
+    def configure(self):
+        self.prepare()
+        modules = os.path.join(_root(), "usr/lib/apache2/modules")
+        loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
+                          for name in ("mpm_event", "authz_core", "dir", "reflector", "ssl")
+                          if os.path.exists(f"{modules}/mod_{name}.so"))
+        hosts = "\n".join(f"""
+            Listen 127.0.0.1:{self.ports[name]}
+            <VirtualHost 127.0.0.1:{self.ports[name]}>
+                SSLEngine on
+                SSLProtocol -all {LISTENERS[name][1].replace("TLSv", "+TLSv")}
+                SSLCertificateFile {self.tree.cert(LISTENERS[name][0])}
+                SSLCertificateKeyFile {self.tree.key(LISTENERS[name][0])}
+            </VirtualHost>
+        """ for name in self.listeners)
+        self.write("apache.conf", f"""
+            ServerRoot {self.folder}
+            DefaultRuntimeDir {self.path("tmp")}
+            PidFile {self.path("pid")}
+            ErrorLog /dev/stderr
+            ServerName localhost
+            {loads}
+            {f"User nobody{chr(10)}Group nogroup" if os.geteuid() == 0 else ""}
+            Listen 127.0.0.1:{self.ports["plain"]}
+            DocumentRoot {self.path("www")}
+            MaxKeepAliveRequests 0
+            KeepAliveTimeout 300
+            <Location /echo>
+                SetHandler reflector
+            </Location>
+            {hosts}
+        """)
+
+    def ready(self):  # Apache knows no Unix socket to listen on
+        return all(accepts(port) for port in self.ports.values())
+
+    def command(self):
+        return [self.program, "-d", self.folder, "-f", self.path("apache.conf"), "-DFOREGROUND"]
+
+
+class H2o(WebServer):
+    """Takes any body at /echo and gives it back. It cannot be told to leave TLS 1.3 out."""
+    name = "h2o"
+    listeners = ("tls", "rsa")
+
+    def configure(self):
+        self.prepare()
+        listens = "".join(f"""
+listen:
+  host: 127.0.0.1
+  port: {self.ports[name]}
+  ssl:
+    certificate-file: {self.tree.cert(LISTENERS[name][0])}
+    key-file: {self.tree.key(LISTENERS[name][0])}
+    ocsp-update-interval: 0
+""" for name in self.listeners)
+        self.write("h2o.conf", f"""
+{"user: root" if os.geteuid() == 0 else ""}
+num-threads: 1
+pid-file: {self.path("pid")}
+error-log: /dev/stderr
+listen:
+  host: 127.0.0.1
+  port: {self.ports["plain"]}
+listen:
+  type: unix
+  port: {self.socket_path}
+{listens}
+hosts:
+  default:
+    paths:
+      /echo:
+        mruby.handler: |
+          Proc.new {{ |env| [200, {{}}, [env["rack.input"] ? env["rack.input"].read : ""]] }}
+      /:
+        file.dir: {self.path("www")}
+""")
+        self.env = {**self.env, "H2O_ROOT": os.path.join(_root(), "usr")}
+
+    def command(self):
+        return [self.program, "-m", "worker", "-c", self.path("h2o.conf")]
+
+
+class Dnsmasq(Server):
+    """Answers from lines of its configuration alone, and asks nobody."""
+
+    def __init__(self, *lines):
+        super().__init__()
+        self.program = find("dnsmasq")
+        self.env = library_env()
+        self.lines = lines
+
+    def configure(self):
+        (self.port,) = free_ports(1, kind=socket.SOCK_DGRAM)
+        self.write("dnsmasq.conf", "\n".join(("no-resolv", "no-hosts", "no-poll", "bind-interfaces", "log-queries",
+                                              "listen-address=127.0.0.1", f"port={self.port}", *self.lines, "")))
+
+    def command(self):
+        return [self.program, "--keep-in-foreground", "--log-facility=-", "--pid-file", f"--user={user_name()}",
+                f"--conf-file={self.path('dnsmasq.conf')}"]
+
+    def ready(self):
+        question = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + b"\5ready\4test\0" + struct.pack("!2H", 1, 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            sock.connect(("127.0.0.1", self.port))
+            try:
+                sock.send(question)
+                return len(sock.recv(512)) >= 12
+            except OSError:
+                return False
+
+    def queries(self, name):
+        """How many questions for name it has been asked, by type."""
+        counts = {}
+        for line in self.log().splitlines():
+            words = line.split()
+            for i, word in enumerate(words):
+                if word.startswith("query[") and i + 1 < len(words) and words[i + 1] == name:
+                    counts[word[6:-1]] = counts.get(word[6:-1], 0) + 1
+        return counts
+
+
+class Origin(Server):
+    """The bundled origin."""
+
+    def __init__(self):
+        super().__init__()
+        self.program = case.program("TERN_ORIGIN")
+
+    def configure(self):
+        self.ca = self.path("ca.pem")
+        self.socket_path = self.path("socket")
+
+    def command(self):
+        return [self.program, "--unix", self.socket_path, "--cert-out", self.ca]
+
+    def ready(self):
+        lines = self.log().splitlines()
+        if len(lines) < 3:
+            return False
+        self.http, self.https = lines[:2]
+        return True
