@@ -1,0 +1,542 @@
+/* tls/mbedtls_stream.c - the TLS byte stream. See tls/mbedtls_stream.h for its states. */
+#include "tls/mbedtls_stream.h"
+
+#include <mbedtls/net_sockets.h>
+
+#include "base/assert.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+/* ---- states ---- */
+
+static void set_state(struct tern_tls_stream *tls, enum tern_tls_state state)
+{
+    static const unsigned successors[] = {
+        [TERN_TLS_LOWER] = 1u << TERN_TLS_HANDSHAKE | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_HANDSHAKE] = 1u << TERN_TLS_OPEN | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_OPEN] = 1u << TERN_TLS_ENDED | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_ENDED] = 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_FAILED] = 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_CLOSED] = 0,
+    };
+
+    TERN_ASSERT(successors[tls->state] & 1u << state);
+    tls->state = state;
+}
+
+static struct tern_tls_stream *of(const struct tern_bytestream *stream)
+{
+    return TERN_CONTAINER_OF(stream, struct tern_tls_stream, stream);
+}
+
+/* ---- failing ---- */
+
+/* RFC 8446 6.2. What a person can do something about has a hint. */
+static const char *alert_text(int alert)
+{
+    switch (alert) {
+    case 10:
+        return "unexpected_message";
+    case 20:
+        return "bad_record_mac";
+    case 40:
+        return "handshake_failure: no version, cipher or signature in common, or a client certificate is needed";
+    case 42:
+        return "bad_certificate: it does not take the client certificate";
+    case 43:
+        return "unsupported_certificate: it does not take the client certificate";
+    case 44:
+        return "certificate_revoked: the client certificate is revoked";
+    case 45:
+        return "certificate_expired: the client certificate has expired";
+    case 46:
+        return "certificate_unknown: it does not take the client certificate";
+    case 47:
+        return "illegal_parameter";
+    case 48:
+        return "unknown_ca: it does not trust the client certificate";
+    case 49:
+        return "access_denied";
+    case 50:
+        return "decode_error";
+    case 51:
+        return "decrypt_error";
+    case 70:
+        return "protocol_version: it speaks no TLS version that is allowed here";
+    case 71:
+        return "insufficient_security";
+    case 80:
+        return "internal_error";
+    case 109:
+        return "missing_extension";
+    case 112:
+        return "unrecognized_name: it does not know this host";
+    case 116:
+        return "certificate_required: set cert_file and key_file";
+    case 120:
+        return "no_application_protocol";
+    default:
+        return "see RFC 8446 section 6";
+    }
+}
+
+/* The last alert that came; the library has no other way to tell. */
+static int alert_of(const struct tern_tls_stream *tls)
+{
+    return tls->ssl.MBEDTLS_PRIVATE(in_msg) != NULL ? tls->ssl.MBEDTLS_PRIVATE(in_msg)[1] : 0;
+}
+
+static void fault_of_code(struct tern_tls_stream *tls, int code)
+{
+    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
+    enum tern_error error = in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD;
+    const char *what = in_handshake ? "TLS handshake" : "TLS session";
+    struct tern_fault *fault = &tls->stream.fault;
+    char text[TERN_ESCAPE_MAX];
+
+    if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
+        int alert = alert_of(tls);
+
+        tern_fault_set(fault, error, "%s with %s: the server sent alert %d (%s)", what, tls->host.text, alert,
+                       alert_text(alert));
+        fault->tls_code = alert;
+        return;
+    }
+    if (in_handshake && code == MBEDTLS_ERR_SSL_INVALID_RECORD)
+        tern_fault_set(fault, error, "%s with %s: the answer is not TLS (is it a plain-text port?)", what,
+                       tls->host.text);
+    else if (in_handshake && code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
+        tern_fault_set(fault, error, "%s with %s: the server speaks no TLS version that is allowed here", what,
+                       tls->host.text);
+    else
+        tern_fault_set(fault, error, "%s with %s: %s", what, tls->host.text,
+                       tern_tls_code_text(code, text, sizeof(text)));
+    fault->tls_code = code;
+}
+
+/* Fills the fault from what mbedTLS answered, and fails. */
+static enum tern_flow fail(struct tern_tls_stream *tls, int code)
+{
+    uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+    struct tern_fault *fault = &tls->stream.fault;
+    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
+
+    /* A session that may be to blame is not offered again. */
+    if (in_handshake && tls->session_offered)
+        tern_session_cache_drop(&tls->tls->sessions, tls->session_key);
+
+    if (tls->bio.error != TERN_OK)
+        tern_fault_plain(fault, tls->bio.error);
+    else if (code == MBEDTLS_ERR_NET_RECV_FAILED || code == MBEDTLS_ERR_NET_SEND_FAILED)
+        *fault = tls->bio.lower->fault;
+    else if (tern_tls_is_out_of_memory(code))
+        tern_fault_plain(fault, TERN_ENOMEM);
+    else if (code == MBEDTLS_ERR_SSL_CONN_EOF && in_handshake)
+        tern_fault_set(fault, TERN_ETLS_HANDSHAKE, "TLS handshake with %s: the server closed the connection",
+                       tls->host.text);
+    else if (code == MBEDTLS_ERR_SSL_CONN_EOF)
+        tern_fault_set(fault, TERN_EPEER_TRUNCATED, "%s closed the connection without ending TLS (no close_notify)",
+                       tls->host.text);
+    else if (in_handshake && tern_verify_explains(&tls->verify, code, flags))
+        *fault = tls->verify.fault;
+    else
+        fault_of_code(tls, code);
+    set_state(tls, TERN_TLS_FAILED);
+    return TERN_FLOW_ERROR;
+}
+
+static enum tern_flow fail_lower(struct tern_tls_stream *tls)
+{
+    if (tls->bio.error != TERN_OK)
+        tern_fault_plain(&tls->stream.fault, tls->bio.error);
+    else
+        tls->stream.fault = tls->bio.lower->fault;
+    set_state(tls, TERN_TLS_FAILED);
+    return TERN_FLOW_ERROR;
+}
+
+/* ---- ends of an operation ---- */
+
+/* An alert that says why we fail still goes out. What the sending brings changes nothing any more. */
+static enum tern_flow end_failed(struct tern_tls_stream *tls)
+{
+    (void)!tern_tls_bio_end(&tls->bio);
+    return TERN_FLOW_ERROR;
+}
+
+/* flow: how the operation ended, had it only to receive. */
+static enum tern_flow end(struct tern_tls_stream *tls, enum tern_flow flow)
+{
+    enum tern_flow sent = tern_tls_bio_end(&tls->bio);
+
+    if (sent == TERN_FLOW_ERROR)
+        return fail_lower(tls);
+    /* No event will come for bytes that are there already. */
+    if (flow == TERN_FLOW_WANT_READ && tls->bio.is_starved)
+        tern_engine_defer(tls->tls->engine, &tls->again);
+    return flow;
+}
+
+/* ---- handshake ---- */
+
+/* Invariant 1. */
+static bool is_verified(struct tern_tls_stream *tls)
+{
+    tls->is_resumed = !tls->verify.is_done && tls->session_offered;
+    return tls->is_resumed ||
+           (tls->verify.is_done && (tls->verify.fault.error == TERN_OK || tls->profile->config.insecure));
+}
+
+static enum tern_flow finish_handshake(struct tern_tls_stream *tls)
+{
+    if (!is_verified(tls)) {
+        tern_fault_set(&tls->stream.fault, TERN_ETLS_HANDSHAKE,
+                       "TLS handshake with %s: the server showed no certificate", tls->host.text);
+        set_state(tls, TERN_TLS_FAILED);
+        return end_failed(tls);
+    }
+    set_state(tls, TERN_TLS_OPEN);
+    /* In TLS 1.2 the session is complete now; in 1.3 tickets come later. */
+    if (mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        tern_tls_session_save(tls);
+    return end(tls, TERN_FLOW_OK);
+}
+
+static enum tern_flow tls_handshake(struct tern_bytestream *stream)
+{
+    struct tern_tls_stream *tls = of(stream);
+    int code;
+
+    if (tls->state == TERN_TLS_LOWER) {
+        enum tern_flow flow = tern_bytestream_handshake(tls->bio.lower);
+
+        if (flow == TERN_FLOW_ERROR)
+            return fail_lower(tls);
+        if (flow != TERN_FLOW_OK)
+            return flow;
+        set_state(tls, TERN_TLS_HANDSHAKE);
+    }
+    if (tls->state == TERN_TLS_FAILED)
+        return TERN_FLOW_ERROR;
+    if (tls->state != TERN_TLS_HANDSHAKE)
+        return TERN_FLOW_OK;
+
+    tern_tls_bio_begin(&tls->bio);
+    do
+        code = mbedtls_ssl_handshake(&tls->ssl);
+    while (code == MBEDTLS_ERR_SSL_WANT_READ && tern_tls_bio_may_go_on(&tls->bio));
+
+    if (code == 0)
+        return finish_handshake(tls);
+    if (code == MBEDTLS_ERR_SSL_WANT_READ)
+        return end(tls, TERN_FLOW_WANT_READ);
+    fail(tls, code);
+    return end_failed(tls);
+}
+
+/* ---- reading ---- */
+
+/* False: more tickets than any server needs to send. */
+static bool take_ticket(struct tern_tls_stream *tls)
+{
+    if (++tls->ticket_count > TERN_TLS_TICKETS_MAX)
+        return false;
+    tern_tls_session_save(tls);
+    return true;
+}
+
+static enum tern_flow flood(struct tern_tls_stream *tls)
+{
+    tern_fault_set(&tls->stream.fault, TERN_ETLS_RECORD, "TLS session with %s: more than %d session tickets",
+                   tls->host.text, TERN_TLS_TICKETS_MAX);
+    set_state(tls, TERN_TLS_FAILED);
+    return TERN_FLOW_ERROR;
+}
+
+/* One read of mbedTLS and what its answer means: OK with *n (0: go on). */
+static enum tern_flow read_some(struct tern_tls_stream *tls, void *buf, size_t cap, size_t *n)
+{
+    int code = mbedtls_ssl_read(&tls->ssl, buf, cap);
+
+    *n = 0;
+    if (code > 0) {
+        *n = (size_t)code;
+        return TERN_FLOW_OK;
+    }
+    switch (code) {
+    case 0: /* an end without close_notify, or a record that was empty */
+        return tls->bio.in_flow == TERN_FLOW_EOF ? fail(tls, MBEDTLS_ERR_SSL_CONN_EOF) : TERN_FLOW_OK;
+    case MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET:
+        return take_ticket(tls) ? TERN_FLOW_OK : flood(tls);
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+        set_state(tls, TERN_TLS_ENDED);
+        return TERN_FLOW_EOF;
+    case MBEDTLS_ERR_SSL_WANT_READ:
+        return tern_tls_bio_may_go_on(&tls->bio) ? TERN_FLOW_OK : TERN_FLOW_WANT_READ;
+    default:
+        return fail(tls, code);
+    }
+}
+
+static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t cap, size_t *n)
+{
+    struct tern_tls_stream *tls = of(stream);
+    enum tern_flow flow = TERN_FLOW_OK;
+    size_t total = 0;
+
+    if (tls->state == TERN_TLS_ENDED)
+        return TERN_FLOW_EOF;
+    if (tls->state != TERN_TLS_OPEN)
+        return TERN_FLOW_ERROR;
+
+    tern_tls_bio_begin(&tls->bio);
+    while (flow == TERN_FLOW_OK && total < cap) {
+        size_t got;
+
+        flow = read_some(tls, (char *)buf + total, cap - total, &got);
+        total += got;
+    }
+    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow);
+    /* What has been read is given first; the state has the rest for the next read. */
+    if (total == 0)
+        return flow;
+    *n = total;
+    return TERN_FLOW_OK;
+}
+
+static size_t tls_pending(const struct tern_bytestream *stream)
+{
+    const struct tern_tls_stream *tls = of(stream);
+
+    if (tls->state != TERN_TLS_OPEN)
+        return 0;
+    return mbedtls_ssl_get_bytes_avail(&tls->ssl) + tls->bio.in_len;
+}
+
+/* ---- writing ---- */
+
+struct pieces {
+    const struct iovec *iov;
+    int count;
+    size_t at; /* in the first one */
+};
+
+/* The next run of at most max bytes: in the user's memory where one piece fills it or is the last, else gathered in plain. */
+static struct tern_str next_run(struct pieces *pieces, unsigned char *plain, size_t max)
+{
+    size_t len = 0;
+
+    while (pieces->count > 0 && len < max) {
+        const char *from = (const char *)pieces->iov->iov_base + pieces->at;
+        size_t left = pieces->iov->iov_len - pieces->at;
+        size_t n = left < max - len ? left : max - len;
+        bool is_whole = len == 0 && (n == max || pieces->count == 1);
+
+        if (n == left) {
+            pieces->iov++;
+            pieces->count--;
+            pieces->at = 0;
+        } else {
+            pieces->at += n;
+        }
+        if (is_whole)
+            return tern_str_n(from, n);
+        if (n != 0)
+            memcpy(plain + len, from, n);
+        len += n;
+    }
+    return tern_str_n((const char *)plain, len);
+}
+
+/* One record. OK also where nothing was written because a ticket came in between. */
+static enum tern_flow write_record(struct tern_tls_stream *tls, struct tern_str run)
+{
+    for (;;) {
+        int code = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)run.ptr, run.len);
+
+        if (code > 0) {
+            TERN_ASSERT((size_t)code == run.len);
+            return TERN_FLOW_OK;
+        }
+        /* A ticket that came in two halves is finished before anything is written. */
+        if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+            if (!take_ticket(tls))
+                return flood(tls);
+        } else if (code == MBEDTLS_ERR_SSL_WANT_READ) {
+            if (!tern_tls_bio_may_go_on(&tls->bio))
+                return TERN_FLOW_WANT_READ;
+        } else {
+            return fail(tls, code);
+        }
+    }
+}
+
+static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct iovec *iov, int iov_count, size_t *n)
+{
+    struct tern_tls_stream *tls = of(stream);
+    struct pieces pieces = {iov, iov_count, 0};
+    enum tern_flow flow;
+    size_t total = 0;
+    int max;
+
+    if (tls->state != TERN_TLS_OPEN && tls->state != TERN_TLS_ENDED)
+        return TERN_FLOW_ERROR;
+    tern_tls_bio_begin(&tls->bio);
+    max = mbedtls_ssl_get_max_out_record_payload(&tls->ssl);
+    if (max <= 0)
+        flow = fail(tls, max);
+    else
+        flow = tern_tls_bio_flush(&tls->bio);
+    if (flow == TERN_FLOW_ERROR && tls->state != TERN_TLS_FAILED)
+        return fail_lower(tls);
+    if ((size_t)max > sizeof(tls->bio.buffers->plain))
+        max = sizeof(tls->bio.buffers->plain);
+
+    while (flow == TERN_FLOW_OK && pieces.count > 0 && tern_tls_bio_has_room(&tls->bio)) {
+        struct tern_str run = next_run(&pieces, tls->bio.buffers->plain, (size_t)max);
+
+        if (run.len == 0)
+            break;
+        flow = write_record(tls, run);
+        if (flow == TERN_FLOW_OK)
+            total += run.len;
+    }
+    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow);
+    if (flow == TERN_FLOW_ERROR || total == 0)
+        return flow == TERN_FLOW_OK ? TERN_FLOW_WANT_WRITE : flow;
+    *n = total;
+    return TERN_FLOW_OK;
+}
+
+/* ---- the rest ---- */
+
+static enum tern_flow tls_shutdown(struct tern_bytestream *stream)
+{
+    struct tern_tls_stream *tls = of(stream);
+    enum tern_flow flow;
+
+    if (tls->state == TERN_TLS_FAILED)
+        return TERN_FLOW_ERROR;
+    if (tls->state == TERN_TLS_OPEN || tls->state == TERN_TLS_ENDED) {
+        tern_tls_bio_begin(&tls->bio);
+        if (!tls->notify_sent) {
+            int code = mbedtls_ssl_close_notify(&tls->ssl);
+
+            if (code != 0) {
+                fail(tls, code);
+                return end_failed(tls);
+            }
+            tls->notify_sent = true;
+        }
+        flow = tern_tls_bio_end(&tls->bio);
+        if (flow == TERN_FLOW_ERROR)
+            return fail_lower(tls);
+        if (flow != TERN_FLOW_OK)
+            return TERN_FLOW_WANT_WRITE;
+    }
+    return tern_bytestream_shutdown(tls->bio.lower);
+}
+
+static void on_bury(struct tern_corpse *corpse)
+{
+    tern_mem_free(TERN_CONTAINER_OF(corpse, struct tern_tls_stream, corpse));
+}
+
+/* All that the stream holds but its own memory. */
+static void release(struct tern_tls_stream *tls)
+{
+    tern_task_cancel(&tls->again);
+    mbedtls_ssl_free(&tls->ssl);
+    mbedtls_ssl_config_free(&tls->conf);
+    tern_tls_bio_deinit(&tls->bio);
+    tern_tls_profile_release(tls->profile);
+    tls->tls->stream_count--;
+}
+
+static void tls_close(struct tern_bytestream *stream)
+{
+    struct tern_tls_stream *tls = of(stream);
+
+    if (tls->state == TERN_TLS_CLOSED)
+        return;
+    set_state(tls, TERN_TLS_CLOSED);
+    stream->on_ready = NULL;
+    tern_bytestream_close(tls->bio.lower);
+    release(tls);
+    tern_engine_bury(tls->tls->engine, &tls->corpse);
+}
+
+static void tls_names(struct tern_bytestream *stream, struct tern_sockaddr *local, struct tern_sockaddr *peer)
+{
+    tern_bytestream_names(of(stream)->bio.lower, local, peer);
+}
+
+static const struct tern_bytestream_ops stream_ops = {
+    .handshake = tls_handshake,
+    .read = tls_read,
+    .writev = tls_writev,
+    .pending = tls_pending,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+    .names = tls_names,
+};
+
+static void upcall(struct tern_tls_stream *tls)
+{
+    if (tls->stream.on_ready != NULL)
+        tls->stream.on_ready(&tls->stream);
+}
+
+static void on_lower_ready(struct tern_bytestream *lower)
+{
+    struct tern_tls_stream *tls = lower->owner;
+
+    /* The owner was told that these bytes are written, and may only wait to read now. */
+    if (tls->bio.held.len != 0 && (tls->state == TERN_TLS_HANDSHAKE || tls->state == TERN_TLS_OPEN) &&
+        tern_tls_bio_flush(&tls->bio) == TERN_FLOW_ERROR)
+        fail_lower(tls);
+    upcall(tls);
+}
+
+static void on_again(struct tern_task *task)
+{
+    upcall(TERN_CONTAINER_OF(task, struct tern_tls_stream, again));
+}
+
+enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const struct tern_tls_open *how,
+                                     struct tern_bytestream **out, struct tern_fault *fault)
+{
+    struct tern_tls_stream *tls;
+    enum tern_error error;
+
+    TERN_ASSERT(how->profile->material != NULL && how->alpn_count <= TERN_TLS_ALPN_MAX);
+    tls = tern_mem_calloc(1, sizeof(*tls));
+    if (tls == NULL)
+        return tern_fault_plain(fault, TERN_ENOMEM);
+    tls->stream.ops = &stream_ops;
+    tls->state = TERN_TLS_LOWER;
+    tls->tls = mbedtls;
+    tls->profile = tern_tls_profile_acquire(how->profile);
+    tls->host = *how->host;
+    tls->corpse.bury = on_bury;
+    tern_task_init(&tls->again, on_again);
+    tern_tls_bio_init(&tls->bio, how->lower, &mbedtls->buffers);
+    tern_verify_init(&tls->verify, &tls->host, tls->profile, tern_engine_wall(mbedtls->engine) / TERN_S);
+    mbedtls_ssl_config_init(&tls->conf);
+    mbedtls_ssl_init(&tls->ssl);
+    for (size_t i = 0; i < how->alpn_count; i++)
+        tls->alpn[i] = how->alpn[i];
+    mbedtls->stream_count++;
+
+    error = tern_tls_setup(tls, how, fault);
+    if (error != TERN_OK) {
+        release(tls);
+        tern_mem_free(tls);
+        return error;
+    }
+    how->lower->on_ready = on_lower_ready;
+    how->lower->owner = tls;
+    *out = &tls->stream;
+    return TERN_OK;
+}
