@@ -1,0 +1,260 @@
+#include "client/build.h"
+
+#include "base/base64.h"
+#include "base/fault.h"
+#include "base/str.h"
+#include "proto/request.h"
+
+#define METHOD_BYTES_MAX 64
+#define CREDENTIALS_BYTES_MAX 4096
+
+void tern_call_build_init(struct tern_call *call)
+{
+    tern_buf_init(&call->method, METHOD_BYTES_MAX);
+    tern_buf_init(&call->authority, TERN_HOST_TEXT_MAX + 16);
+    tern_fields_init(&call->own, TERN_REQUEST_FIELDS_MAX, TERN_REQUEST_HEAD_BYTES_MAX);
+    tern_fields_init(&call->fields, TERN_REQUEST_FIELDS_MAX, TERN_REQUEST_HEAD_BYTES_MAX);
+}
+
+void tern_call_build_deinit(struct tern_call *call)
+{
+    tern_url_deinit(&call->url);
+    tern_buf_deinit(&call->method);
+    tern_buf_deinit(&call->authority);
+    tern_fields_deinit(&call->own);
+    tern_fields_deinit(&call->fields);
+}
+
+/* ---- what the user gave ---- */
+
+static enum tern_error take_url(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
+{
+    enum tern_error error = tern_url_parse(&call->url, request->url, why);
+    char shown[TERN_ESCAPE_MAX];
+
+    if (error != TERN_OK)
+        return error;
+    if (!tern_str_eq(call->url.scheme, TERN_STR("http")) && !tern_str_eq(call->url.scheme, TERN_STR("https")))
+        return tern_fault_set(why, TERN_ESCHEME, "URL scheme \"%s\": must be http or https",
+                              tern_escape(shown, sizeof(shown), call->url.scheme));
+    call->origin.is_secure = call->url.scheme.len == 5;
+    call->origin.port = call->url.port;
+    call->origin.host = call->url.host;
+    return TERN_OK;
+}
+
+static enum tern_error take_method(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
+{
+    struct tern_str method = request->method.len != 0 ? request->method : TERN_STR("GET");
+    char shown[TERN_ESCAPE_MAX];
+
+    if (!tern_is_token(method) || method.len > METHOD_BYTES_MAX)
+        return tern_fault_set(why, TERN_EINVAL, "method \"%s\": must be a token of at most %d bytes (RFC 9110 9.1)",
+                              tern_escape(shown, sizeof(shown), method), METHOD_BYTES_MAX);
+    tern_buf_clear(&call->method);
+    if (tern_buf_append_str(&call->method, method) != TERN_OK)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    return TERN_OK;
+}
+
+/* The defaults that a request may take away by a field of that name without a value. */
+static const struct tern_str defaults[] = {
+    {"Authorization", 13},
+    {"User-Agent", 10},
+    {"Accept", 6},
+};
+
+enum { DEFAULT_AUTHORIZATION = 1, DEFAULT_USER_AGENT = 2, DEFAULT_ACCEPT = 4 };
+
+static void suppress(struct tern_call *call, struct tern_str name)
+{
+    for (uint32_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        if (tern_str_ieq(name, defaults[i]))
+            call->suppressed |= 1u << i;
+}
+
+static enum tern_error take_host(struct tern_call *call, struct tern_str value, struct tern_fault *why)
+{
+    if (call->authority.len > 0)
+        return tern_fault_set(why, TERN_EFIELD, "field Host: given twice");
+    if (tern_buf_append_str(&call->authority, tern_str_trim(value)) != TERN_OK)
+        return tern_fault_set(why, TERN_EFIELD, "field Host: longer than a host and port can be");
+    return TERN_OK;
+}
+
+static enum tern_error take_field(struct tern_call *call, const struct tern_field *field, struct tern_fault *why)
+{
+    enum tern_request_field use;
+    enum tern_error error;
+
+    if (field->value.ptr == NULL) {
+        if (!tern_is_token(field->name))
+            return tern_field_check(field->name, TERN_STR(""), why);
+        suppress(call, field->name);
+        return TERN_OK;
+    }
+    error = tern_request_field_check(field, &use, why);
+    if (error != TERN_OK)
+        return error;
+    switch (use) {
+    case TERN_REQUEST_FIELD_HOST:
+        return take_host(call, field->value, why);
+    case TERN_REQUEST_FIELD_EXPECT:
+        call->expect = TERN_EXPECT_ALWAYS;
+        return TERN_OK;
+    case TERN_REQUEST_FIELD_CLOSE:
+        call->wants_close = true;
+        return TERN_OK;
+    case TERN_REQUEST_FIELD_DROP:
+        return TERN_OK;
+    case TERN_REQUEST_FIELD_SEND:
+        break;
+    }
+    error = tern_fields_add(&call->own, field->name, field->value, field->flags);
+    if (error == TERN_ELIMIT)
+        return tern_fault_set(why, TERN_EFIELD, "fields: more than %d, or more than %u bytes", TERN_REQUEST_FIELDS_MAX,
+                              TERN_REQUEST_HEAD_BYTES_MAX);
+    return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
+}
+
+static enum tern_error take_fields(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
+{
+    tern_fields_clear(&call->own);
+    tern_buf_clear(&call->authority);
+    for (size_t i = 0; i < request->field_count; i++) {
+        enum tern_error error = take_field(call, &request->fields[i], why);
+
+        if (error != TERN_OK)
+            return error;
+    }
+    return TERN_OK;
+}
+
+static enum tern_error check_body(const struct tern_body *body, struct tern_fault *why)
+{
+    switch (body->kind) {
+    case TERN_BODY_NONE:
+        return TERN_OK;
+    case TERN_BODY_MEMORY:
+        if (body->length == TERN_LENGTH_UNKNOWN || (body->data == NULL && body->length > 0))
+            return tern_fault_set(why, TERN_EINVAL, "body: TERN_BODY_MEMORY needs data and length");
+        return TERN_OK;
+    case TERN_BODY_CALLBACK:
+        if (body->read == NULL)
+            return tern_fault_set(why, TERN_EINVAL, "body: TERN_BODY_CALLBACK needs read");
+        return TERN_OK;
+    case TERN_BODY_FD:
+        if (body->fd < 0)
+            return tern_fault_set(why, TERN_EINVAL, "body: TERN_BODY_FD needs a descriptor, not %d", body->fd);
+        return TERN_OK;
+    }
+    return tern_fault_set(why, TERN_EINVAL, "body: unknown kind %d", (int)body->kind);
+}
+
+enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
+{
+    enum tern_error error;
+
+    call->suppressed = 0;
+    call->wants_close = call->is_fresh = request->fresh_connection;
+    call->expect = request->expect;
+    call->credits_itself = request->credit;
+    call->body_bytes_max = request->body_bytes_max;
+    call->has_body = request->body.kind != TERN_BODY_NONE;
+    call->own_timeouts = request->timeouts != NULL ? *request->timeouts : (struct tern_timeouts){0};
+    if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
+        (error = take_fields(call, request, why)) != TERN_OK)
+        return error;
+    return check_body(&request->body, why);
+}
+
+/* ---- what goes to the wire ---- */
+
+static enum tern_error add_default(struct tern_call *call, uint32_t bit, struct tern_str value)
+{
+    struct tern_str name = defaults[bit == DEFAULT_AUTHORIZATION ? 0 : bit == DEFAULT_USER_AGENT ? 1 : 2];
+
+    if (value.len == 0 || (call->suppressed & bit) != 0 || tern_fields_value(&call->own, name).ptr != NULL)
+        return TERN_OK;
+    return tern_fields_add(&call->fields, name, value, bit == DEFAULT_AUTHORIZATION ? TERN_FIELD_SECRET : 0);
+}
+
+/* Userinfo in the URL is Basic credentials (RFC 7617), unless the request has its own. */
+static enum tern_error add_userinfo(struct tern_call *call)
+{
+    struct tern_buf plain, value;
+    enum tern_error error;
+
+    if (call->url.user.ptr == NULL)
+        return TERN_OK;
+    tern_buf_init(&plain, CREDENTIALS_BYTES_MAX);
+    tern_buf_init(&value, 2 * CREDENTIALS_BYTES_MAX);
+    if ((error = tern_percent_decode(&plain, call->url.user)) == TERN_OK &&
+        (error = tern_buf_append_byte(&plain, ':')) == TERN_OK &&
+        (error = tern_percent_decode(&plain, call->url.password)) == TERN_OK &&
+        (error = tern_buf_append_str(&value, TERN_STR("Basic "))) == TERN_OK &&
+        (error = tern_base64_append(&value, plain.data + plain.head, plain.len)) == TERN_OK)
+        error = add_default(call, DEFAULT_AUTHORIZATION, tern_str_n(value.data + value.head, value.len));
+    tern_buf_deinit(&plain);
+    tern_buf_deinit(&value);
+    return error;
+}
+
+static enum tern_error add_all(struct tern_call *call)
+{
+    const struct tern_client_config *config = &call->profile->config;
+    enum tern_error error;
+
+    tern_fields_clear(&call->fields);
+    if ((error = add_userinfo(call)) != TERN_OK ||
+        (error = add_default(call, DEFAULT_USER_AGENT, tern_str(config->user_agent))) != TERN_OK ||
+        (error = add_default(call, DEFAULT_ACCEPT, TERN_STR("*/*"))) != TERN_OK)
+        return error;
+    for (size_t i = 0; i < config->field_count; i++) {
+        const struct tern_field *field = &config->fields[i];
+
+        if (tern_fields_value(&call->own, field->name).ptr == NULL &&
+            (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
+            return error;
+    }
+    for (uint32_t i = 0; i < call->own.count; i++) {
+        struct tern_field field = tern_fields_at(&call->own, i);
+
+        if ((error = tern_fields_add(&call->fields, field.name, field.value, field.flags)) != TERN_OK)
+            return error;
+    }
+    return TERN_OK;
+}
+
+static bool asks_for_leave(const struct tern_call *call, uint64_t length)
+{
+    if (!call->has_body || length == 0 || call->expect == TERN_EXPECT_NEVER)
+        return false;
+    return call->expect == TERN_EXPECT_ALWAYS || length == TERN_LENGTH_UNKNOWN || length > TERN_EXPECT_OVER_BYTES;
+}
+
+enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why)
+{
+    uint64_t length = call->has_body ? call->body.body.length : 0;
+    enum tern_error error = add_all(call);
+
+    if (error != TERN_OK)
+        return error == TERN_ELIMIT
+                   ? tern_fault_set(why, TERN_EFIELD, "fields: too many or too long with the client's own")
+                   : tern_fault_plain(why, error);
+    call->exchange.outgoing = (struct tern_outgoing){
+        .method = tern_str_n(call->method.data + call->method.head, call->method.len),
+        .scheme = call->url.scheme,
+        .authority = call->authority.len > 0
+                         ? tern_str_n(call->authority.data + call->authority.head, call->authority.len)
+                         : call->url.authority,
+        .target = call->url.target,
+        .fields = tern_fields_view(&call->fields),
+        .field_count = call->fields.count,
+        .body = call->has_body ? &call->body.source : NULL,
+        .body_length = length,
+        .expect_continue = asks_for_leave(call, length),
+        .close = call->wants_close,
+    };
+    return tern_request_check(&call->exchange.outgoing, why);
+}

@@ -1,0 +1,19 @@
+/* client/build.h - a user's request, checked and copied into a call. No engine, no client, no clock: any thread. */
+#ifndef TERN_CLIENT_BUILD_H
+#define TERN_CLIENT_BUILD_H
+
+#include "client/call.h"
+
+/* Sets up a call's memory, once in its life. */
+void tern_call_build_init(struct tern_call *call);
+void tern_call_build_deinit(struct tern_call *call);
+
+/* Checks request and copies it (but its body's source). What an earlier request left is overwritten, its memory used again.
+ * Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM; why says which part, the value and the rule. */
+TERN_MUST_USE enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request,
+                                              struct tern_fault *why);
+
+/* Puts together what goes to the wire: defaults of the profile, then the user's fields. Errors: TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM. */
+TERN_MUST_USE enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why);
+
+#endif

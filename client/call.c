@@ -1,0 +1,582 @@
+#include "client/call.h"
+
+#include "base/assert.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "client/build.h"
+#include "client/trace.h"
+
+static void begin_attempt(struct tern_call *call);
+
+/* ---- states ---- */
+
+static const uint8_t successors[] = {
+    [TERN_CALL_NEW] = 1u << TERN_CALL_RUNNING | 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
+    [TERN_CALL_RUNNING] = 1u << TERN_CALL_NEW | 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
+    [TERN_CALL_ENDING] = 1u << TERN_CALL_DONE,
+    [TERN_CALL_DONE] = 1u << TERN_CALL_NEW,
+};
+
+static void set_state(struct tern_call *call, enum tern_call_state state)
+{
+    TERN_ASSERT((successors[call->state] >> state & 1u) != 0);
+    call->state = state;
+}
+
+static struct tern_call *of_exchange(struct tern_exchange *exchange)
+{
+    return TERN_CONTAINER_OF(exchange, struct tern_call, exchange);
+}
+
+static uint64_t now(const struct tern_call *call)
+{
+    return call->client->engine->now_ns;
+}
+
+static struct tern_transport *transport_of(struct tern_call *call)
+{
+    return &call->client->pool.transport;
+}
+
+/* ---- memory ---- */
+
+void tern_call_free(struct tern_call *call)
+{
+    tern_call_build_deinit(call);
+    tern_mem_free(call);
+}
+
+static void bury(struct tern_corpse *corpse)
+{
+    struct tern_call *call = TERN_CONTAINER_OF(corpse, struct tern_call, corpse);
+    struct tern_client *client = call->client;
+
+    if (client->spare_count < TERN_CALL_SPARES_MAX && client->state == TERN_CLIENT_OPEN) {
+        tern_list_push_front(&client->spares, &call->node);
+        client->spare_count++;
+    } else {
+        tern_call_free(call);
+    }
+    tern_client_call_ended(client);
+}
+
+static struct tern_call *call_alloc(void)
+{
+    struct tern_call *call = tern_mem_calloc(1, sizeof(*call));
+
+    if (call == NULL)
+        return NULL;
+    call->state = TERN_CALL_DONE;
+    tern_list_init(&call->node);
+    tern_call_build_init(call);
+    return call;
+}
+
+static struct tern_call *call_take(struct tern_client *client)
+{
+    struct tern_list *node = tern_list_pop_front(&client->spares);
+
+    if (node == NULL)
+        return call_alloc();
+    client->spare_count--;
+    return TERN_CONTAINER_OF(node, struct tern_call, node);
+}
+
+/* ---- the end ---- */
+
+/* The end of every call: its one on_done. */
+static void finish(struct tern_call *call, bool is_silent)
+{
+    struct tern_client *client = call->client;
+    struct tern_result *result = &call->result;
+
+    set_state(call, TERN_CALL_DONE);
+    tern_task_cancel(&call->task);
+    result->times.total_ns = now(call) - result->times.start_ns;
+    client->stats.calls_done++;
+    client->stats.calls_failed += result->fault.error != TERN_OK;
+    client->stats.calls_live--;
+    tern_slots_release(&client->engine->calls, call->id);
+    tern_body_reader_deinit(&call->body);
+    if (!is_silent && call->handlers.on_done != NULL)
+        call->handlers.on_done(call->user, call->id, result);
+    tern_profile_release(call->profile);
+    call->profile = NULL;
+    tern_list_remove(&call->node);
+    tern_engine_bury(client->engine, &call->corpse);
+}
+
+static void on_end_task(struct tern_task *task)
+{
+    finish(TERN_CONTAINER_OF(task, struct tern_call, task), false);
+}
+
+/* Leaves the transport. The result keeps how far it had come. */
+static void detach(struct tern_call *call)
+{
+    if (call->state == TERN_CALL_RUNNING)
+        transport_of(call)->ops->cancel(&call->exchange);
+}
+
+static void end_later(struct tern_call *call, const struct tern_fault *fault)
+{
+    if (call->state == TERN_CALL_ENDING || call->state == TERN_CALL_DONE)
+        return;
+    detach(call);
+    set_state(call, TERN_CALL_ENDING);
+    call->result.fault = *fault;
+    tern_task_cancel(&call->task);
+    tern_task_init(&call->task, on_end_task);
+    tern_engine_defer(call->client->engine, &call->task);
+}
+
+void tern_call_end_later(struct tern_call *call, enum tern_error error)
+{
+    struct tern_fault fault;
+
+    tern_fault_plain(&fault, error);
+    end_later(call, &fault);
+}
+
+void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_silent)
+{
+    if (call->state == TERN_CALL_DONE)
+        return;
+    if (call->state != TERN_CALL_ENDING) {
+        detach(call);
+        tern_fault_plain(&call->result.fault, error);
+    }
+    finish(call, is_silent);
+}
+
+/* ---- attempts ---- */
+
+/* RFC 9110 9.2.2. */
+static bool is_idempotent(const struct tern_call *call)
+{
+    static const struct tern_str methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},
+                                              {"DELETE", 6}, {"OPTIONS", 7}, {"TRACE", 5}};
+    struct tern_str method = call->exchange.outgoing.method;
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (tern_str_eq(method, methods[i]))
+            return true;
+    return tern_fields_value(&call->own, TERN_STR("Idempotency-Key")).ptr != NULL;
+}
+
+/* Promise 4: only what is provably safe. A connection that was made for this call and died is news to the user; one that was kept and
+ * died is the pool's own affair. */
+static bool may_replay(struct tern_call *call)
+{
+    const struct tern_result *result = &call->result;
+
+    if (call->replays >= TERN_REPLAYS_MAX || call->was_answered || !result->reused)
+        return false;
+    if (tern_error_class(result->fault.error) != TERN_CLASS_PEER)
+        return false;
+    if (result->replay == TERN_REPLAY_STALE && !is_idempotent(call))
+        return false;
+    if (result->replay == TERN_REPLAY_MAYBE || result->replay == TERN_REPLAY_ANSWERED)
+        return false;
+    return !call->has_body || call->body.source.ops->rewind(&call->body.source);
+}
+
+static void on_begin_task(struct tern_task *task)
+{
+    begin_attempt(TERN_CONTAINER_OF(task, struct tern_call, task));
+}
+
+static void replay(struct tern_call *call)
+{
+    struct tern_result *result = &call->result;
+    struct tern_times times = {.start_ns = result->times.start_ns};
+    uint32_t attempt = result->attempt + 1;
+
+    call->replays++;
+    call->client->stats.replayed++;
+    tern_call_trace(call, "The kept connection was closed by the peer: sending again on another (attempt %u)", attempt);
+    *result = (struct tern_result){.attempt = attempt, .hop = result->hop, .times = times};
+    set_state(call, TERN_CALL_NEW);
+    tern_engine_defer(call->client->engine, &call->task);
+}
+
+/* ---- what the transport says ---- */
+
+static void on_assigned(struct tern_exchange *exchange)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->handlers.on_trace != NULL)
+        tern_call_trace_request(call);
+}
+
+static void on_informational(struct tern_exchange *exchange, const struct tern_head *head)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->handlers.on_trace != NULL)
+        tern_call_trace_head(call, head);
+    if (call->state != TERN_CALL_RUNNING)
+        return;
+    call->was_answered = true;
+    if (call->handlers.on_informational != NULL)
+        call->handlers.on_informational(call->user, call->id, head);
+}
+
+static void end_too_large(struct tern_call *call, uint64_t bytes)
+{
+    struct tern_fault fault;
+
+    tern_fault_set(&fault, TERN_EBODY_MAX, "response body: %llu bytes or more, body_bytes_max is %llu",
+                   (unsigned long long)bytes, (unsigned long long)call->body_bytes_max);
+    end_later(call, &fault);
+}
+
+/* A length that is known to be too large ends the call before its first byte. */
+static void check_length(struct tern_call *call, const struct tern_head *head)
+{
+    struct tern_str text = tern_fields_get(head->fields, head->field_count, "Content-Length");
+    uint64_t length = 0;
+
+    if (text.ptr == NULL || tern_str_eq(call->exchange.outgoing.method, TERN_STR("HEAD")))
+        return;
+    if (tern_u64_parse(text, UINT64_MAX, &length) && length > call->body_bytes_max)
+        end_too_large(call, length);
+}
+
+static void on_head(struct tern_exchange *exchange, const struct tern_head *head)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    call->was_answered = true;
+    call->result.status = head->status;
+    call->result.version = head->version;
+    if (call->handlers.on_trace != NULL)
+        tern_call_trace_head(call, head);
+    if (call->state == TERN_CALL_RUNNING && call->handlers.on_head != NULL)
+        call->handlers.on_head(call->user, call->id, head);
+    if (call->state == TERN_CALL_RUNNING && call->body_bytes_max != 0)
+        check_length(call, head);
+}
+
+static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t len)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->body_bytes_max != 0 && exchange->stream.received_body_bytes > call->body_bytes_max) {
+        end_too_large(call, exchange->stream.received_body_bytes);
+        return;
+    }
+    if (call->credits_itself)
+        call->owed_bytes += len;
+    if (call->handlers.on_body != NULL)
+        call->handlers.on_body(call->user, call->id, data, len);
+    if (call->state == TERN_CALL_RUNNING && !call->credits_itself)
+        transport_of(call)->ops->credit(exchange, (uint32_t)len);
+}
+
+static void on_trailers(struct tern_exchange *exchange, const struct tern_field *fields, size_t count)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->handlers.on_trailers != NULL)
+        call->handlers.on_trailers(call->user, call->id, fields, count);
+}
+
+static void on_exchange_end(struct tern_exchange *exchange)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->result.fault.error != TERN_OK && may_replay(call))
+        replay(call);
+    else
+        finish(call, false);
+}
+
+static void on_trace(struct tern_exchange *exchange, enum tern_trace_kind kind, struct tern_str text)
+{
+    struct tern_call *call = of_exchange(exchange);
+
+    if (call->handlers.on_trace != NULL)
+        call->handlers.on_trace(call->user, call->id, kind, text);
+}
+
+static const struct tern_exchange_events exchange_events = {
+    .on_assigned = on_assigned,
+    .on_informational = on_informational,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_trailers = on_trailers,
+    .on_end = on_exchange_end,
+    .on_trace = on_trace,
+};
+
+/* The same for those who do not watch: then no text is made. */
+static const struct tern_exchange_events quiet_events = {
+    .on_informational = on_informational,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_trailers = on_trailers,
+    .on_end = on_exchange_end,
+};
+
+static void begin_attempt(struct tern_call *call)
+{
+    struct tern_exchange *exchange = &call->exchange;
+    struct tern_fault why = {0};
+    enum tern_error error;
+
+    exchange->events = call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
+    exchange->profile = call->profile;
+    exchange->origin = &call->origin;
+    exchange->timeouts = &call->timeouts;
+    exchange->total_deadline_ns = call->deadline_ns;
+    exchange->result = &call->result;
+    exchange->window_bytes = call->profile->config.limits.body_window_bytes;
+    exchange->is_fresh = call->is_fresh;
+    set_state(call, TERN_CALL_RUNNING);
+    error = transport_of(call)->ops->start(transport_of(call), exchange, &why);
+    if (error == TERN_OK) { /* it may have ended in there */
+        if (call->state == TERN_CALL_RUNNING && call->is_paused)
+            transport_of(call)->ops->pause(exchange, true);
+        return;
+    }
+    set_state(call, TERN_CALL_ENDING);
+    call->result.fault = why;
+    call->result.phase = TERN_PHASE_POOL;
+    finish(call, false);
+}
+
+/* ---- starting ---- */
+
+static void on_body_ready(struct tern_body_reader *reader)
+{
+    struct tern_call *call = TERN_CONTAINER_OF(reader, struct tern_call, body);
+
+    if (call->state == TERN_CALL_RUNNING)
+        transport_of(call)->ops->body_ready(&call->exchange);
+}
+
+/* All that a request needs but the client: on whatever thread. */
+static enum tern_error prepare(struct tern_call *call, struct tern_client *client, const struct tern_request *request,
+                               const struct tern_handlers *handlers, void *user, struct tern_fault *why)
+{
+    enum tern_error error = tern_call_build(call, request, why);
+
+    if (error != TERN_OK)
+        return error;
+    call->client = client;
+    call->corpse = (struct tern_corpse){.bury = bury};
+    call->handlers = handlers != NULL ? *handlers : (struct tern_handlers){0};
+    call->user = user;
+    call->replays = 0;
+    call->owed_bytes = 0;
+    call->is_paused = call->was_answered = false;
+    call->result = (struct tern_result){.attempt = 1, .hop = 1};
+    tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
+    tern_task_init(&call->task, on_begin_task);
+    return TERN_OK;
+}
+
+static enum tern_error check_open(const struct tern_client *client)
+{
+    if (client->engine->state == TERN_ENGINE_FORKED)
+        return TERN_EFORK;
+    return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
+}
+
+/* On the engine's thread: the call becomes one of the client's. */
+static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
+{
+    struct tern_client *client = call->client;
+    struct tern_engine *engine = client->engine;
+    enum tern_error error = check_open(client);
+
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
+    call->profile = tern_profile_acquire(client->profile);
+    error = tern_call_build_outgoing(call, why);
+    if (error != TERN_OK) {
+        tern_profile_release(call->profile);
+        call->profile = NULL;
+        return error;
+    }
+    tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
+    /* Outside of a turn the latched time is that of the last one. */
+    call->result.times.start_ns = engine->in_turn ? engine->now_ns : engine->io->ops->now(engine->io);
+    call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->timeouts.total_ns);
+    set_state(call, TERN_CALL_NEW);
+    tern_list_push_back(&client->calls, &call->node);
+    client->call_count++;
+    client->stats.calls_live++;
+    tern_slots_set(&engine->calls, call->id, call);
+    tern_engine_defer(engine, &call->task);
+    return TERN_OK;
+}
+
+enum tern_error tern_call_start(struct tern_client *client, const struct tern_request *request,
+                                const struct tern_handlers *handlers, void *user, tern_call_id *out,
+                                struct tern_fault *why)
+{
+    enum tern_error error = check_open(client);
+    struct tern_call *call;
+
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
+    call = call_take(client);
+    if (call == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    error = prepare(call, client, request, handlers, user, why);
+    if (error == TERN_OK && (error = tern_slots_reserve(&client->engine->calls, &call->id)) != TERN_OK)
+        tern_fault_plain(why, error);
+    if (error == TERN_OK && (error = admit(call, why)) != TERN_OK)
+        tern_slots_release(&client->engine->calls, call->id);
+    if (error != TERN_OK) {
+        tern_call_free(call);
+        return error;
+    }
+    if (out != NULL)
+        *out = call->id;
+    return TERN_OK;
+}
+
+/* ---- steering ---- */
+
+static struct tern_call *find(struct tern_engine *engine, tern_call_id id)
+{
+    struct tern_call *call = tern_slots_get(&engine->calls, id);
+
+    return call != NULL && call->state < TERN_CALL_ENDING ? call : NULL;
+}
+
+enum tern_error tern_call_cancel(struct tern_engine *engine, tern_call_id id)
+{
+    struct tern_call *call = find(engine, id);
+
+    if (call == NULL)
+        return TERN_EGONE;
+    tern_call_end_later(call, TERN_ECANCELLED);
+    return TERN_OK;
+}
+
+static enum tern_error set_paused(struct tern_engine *engine, tern_call_id id, bool is_paused)
+{
+    struct tern_call *call = find(engine, id);
+
+    if (call == NULL)
+        return TERN_EGONE;
+    if (call->is_paused == is_paused)
+        return TERN_OK;
+    call->is_paused = is_paused;
+    if (call->state == TERN_CALL_RUNNING)
+        transport_of(call)->ops->pause(&call->exchange, is_paused);
+    return TERN_OK;
+}
+
+enum tern_error tern_call_pause(struct tern_engine *engine, tern_call_id id)
+{
+    return set_paused(engine, id, true);
+}
+
+enum tern_error tern_call_resume(struct tern_engine *engine, tern_call_id id)
+{
+    return set_paused(engine, id, false);
+}
+
+enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_id id, size_t bytes)
+{
+    struct tern_call *call = find(engine, id);
+
+    if (call == NULL)
+        return TERN_EGONE;
+    if (bytes > call->owed_bytes)
+        return TERN_EINVAL;
+    call->owed_bytes -= bytes;
+    if (call->state == TERN_CALL_RUNNING && bytes > 0)
+        transport_of(call)->ops->credit(&call->exchange, (uint32_t)bytes);
+    return TERN_OK;
+}
+
+enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id id)
+{
+    struct tern_call *call = find(engine, id);
+
+    if (call == NULL)
+        return TERN_EGONE;
+    on_body_ready(&call->body);
+    return TERN_OK;
+}
+
+/* ---- from other threads ---- */
+
+/* A posted start that is refused on arrival still ends through on_done. */
+static void refuse(struct tern_call *call, const struct tern_fault *fault)
+{
+    call->result.fault = *fault;
+    tern_slots_release(&call->client->engine->calls, call->id);
+    tern_body_reader_deinit(&call->body);
+    if (call->handlers.on_done != NULL)
+        call->handlers.on_done(call->user, call->id, &call->result);
+    tern_call_free(call);
+}
+
+static void on_post(struct tern_message *message, bool dropped)
+{
+    struct tern_call *call = TERN_CONTAINER_OF(message, struct tern_call, post);
+    struct tern_fault why = {0};
+
+    if (dropped) {
+        tern_call_free(call);
+        return;
+    }
+    if (admit(call, &why) != TERN_OK) {
+        if (why.error == TERN_ECLOSED)
+            tern_fault_plain(&why, TERN_ESHUTDOWN);
+        refuse(call, &why);
+    }
+}
+
+enum tern_error tern_post_start(struct tern_client *client, const struct tern_request *request,
+                                const struct tern_handlers *handlers, void *user, tern_call_id *out,
+                                struct tern_fault *why)
+{
+    struct tern_engine *engine = client->engine;
+    struct tern_call *call = call_alloc();
+    tern_call_id id;
+    enum tern_error error;
+
+    if (call == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    error = prepare(call, client, request, handlers, user, why);
+    if (error == TERN_OK && (error = tern_slots_reserve(&engine->calls, &call->id)) != TERN_OK)
+        tern_fault_plain(why, error);
+    if (error != TERN_OK) {
+        tern_call_free(call);
+        return error;
+    }
+    id = call->id; /* once posted the call is the loop's */
+    call->post = (struct tern_message){.run = on_post};
+    error = tern_engine_post(engine, &call->post);
+    if (error != TERN_OK) {
+        tern_slots_release(&engine->calls, id);
+        tern_call_free(call);
+        return tern_fault_plain(why, error);
+    }
+    if (out != NULL)
+        *out = id;
+    return TERN_OK;
+}
+
+void tern_post_cancel(struct tern_engine *engine, tern_call_id call)
+{
+    tern_engine_post_cancel(engine, call);
+}
+
+void tern_call_on_post_cancel(struct tern_slots *slots, void *object)
+{
+    (void)slots;
+    if (object != NULL)
+        tern_call_end_later(object, TERN_ECANCELLED);
+}

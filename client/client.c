@@ -1,0 +1,205 @@
+#include "client/client.h"
+
+#include "base/assert.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "client/call.h"
+#include "dns/dns.h"
+
+static const uint8_t successors[] = {
+    [TERN_CLIENT_OPEN] = 1u << TERN_CLIENT_DRAINING | 1u << TERN_CLIENT_DROPPING,
+    [TERN_CLIENT_DRAINING] = 1u << TERN_CLIENT_DROPPING,
+    [TERN_CLIENT_DROPPING] = 0,
+};
+
+static void set_state(struct tern_client *client, enum tern_client_state state)
+{
+    TERN_ASSERT((successors[client->state] >> state & 1u) != 0);
+    client->state = state;
+}
+
+/* ---- freeing ---- */
+
+static void bury(struct tern_corpse *corpse)
+{
+    tern_mem_free(TERN_CONTAINER_OF(corpse, struct tern_client, corpse));
+}
+
+/* Everything but the struct itself, to which events of this turn may still point. */
+static void release(struct tern_client *client)
+{
+    struct tern_list *node;
+
+    while ((node = tern_list_pop_front(&client->spares)) != NULL)
+        tern_call_free(TERN_CONTAINER_OF(node, struct tern_call, node));
+    client->spare_count = 0;
+    tern_pool_deinit(&client->pool);
+    tern_profile_release(client->profile);
+    client->profile = NULL;
+    tern_engine_remove_member(client->engine, &client->member);
+    client->tls->ops->free(client->tls);
+    tern_engine_bury(client->engine, &client->corpse);
+}
+
+static void release_if_done(struct tern_client *client)
+{
+    if (client->state != TERN_CLIENT_OPEN && client->call_count == 0)
+        release(client);
+}
+
+void tern_client_call_ended(struct tern_client *client)
+{
+    client->call_count--;
+    release_if_done(client);
+}
+
+/* ---- what the engine tells ---- */
+
+static struct tern_client *of_member(struct tern_member *member)
+{
+    return TERN_CONTAINER_OF(member, struct tern_client, member);
+}
+
+static void end_all(struct tern_client *client, enum tern_error error, bool is_silent)
+{
+    while (!tern_list_is_empty(&client->calls))
+        tern_call_end_now(TERN_CONTAINER_OF(client->calls.next, struct tern_call, node), error, is_silent);
+}
+
+static void close_now(struct tern_client *client, enum tern_error error, bool is_silent)
+{
+    client->call_count++; /* so that it is not freed before the last line */
+    if (client->state != TERN_CLIENT_DROPPING)
+        set_state(client, TERN_CLIENT_DROPPING);
+    end_all(client, error, is_silent);
+    tern_client_call_ended(client);
+}
+
+static void on_shutdown(struct tern_member *member)
+{
+    close_now(of_member(member), TERN_ESHUTDOWN, false);
+}
+
+static void on_free(struct tern_member *member)
+{
+    close_now(of_member(member), TERN_ESHUTDOWN, true);
+}
+
+static void on_fork(struct tern_member *member)
+{
+    struct tern_client *client = of_member(member);
+
+    client->pool.is_forked = true;
+    client->call_count++;
+    end_all(client, TERN_EFORK, false);
+    tern_pool_fork(&client->pool);
+    tern_client_call_ended(client);
+}
+
+/* ---- making ---- */
+
+static enum tern_error make_tls(struct tern_client *client, struct tern_fault *why)
+{
+    enum tern_error error;
+
+    if (client->seams.new_tls == NULL)
+        return tern_tls_mbedtls_new(client->engine, &client->tls, why);
+    error = client->seams.new_tls(client->engine, &client->tls, client->seams.user);
+    return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
+}
+
+enum tern_error tern_client_new_with(struct tern_engine *engine, const struct tern_client_config *config,
+                                     const struct tern_pool_seams *seams, struct tern_client **out,
+                                     struct tern_fault *why)
+{
+    struct tern_client *client = tern_mem_calloc(1, sizeof(*client));
+    enum tern_error error;
+
+    if (client == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    client->engine = engine;
+    client->seams = *seams;
+    client->corpse.bury = bury;
+    client->member = (struct tern_member){.on_shutdown = on_shutdown, .on_free = on_free, .on_fork = on_fork};
+    tern_list_init(&client->calls);
+    tern_list_init(&client->spares);
+    error = tern_profile_new(engine, config, seams, &client->profile, why);
+    if (error == TERN_OK)
+        error = make_tls(client, why);
+    if (error == TERN_OK && (error = tern_engine_add_member(engine, &client->member)) != TERN_OK) {
+        tern_fault_plain(why, error);
+        client->tls->ops->free(client->tls);
+    }
+    if (error != TERN_OK) {
+        tern_profile_release(client->profile);
+        tern_mem_free(client);
+        return error;
+    }
+    engine->calls.on_cancel = tern_call_on_post_cancel;
+    tern_pool_init(&client->pool, engine, client->tls, &client->profile->config.limits, &client->stats);
+    *out = client;
+    return TERN_OK;
+}
+
+enum tern_error tern_client_new(struct tern_engine *engine, const struct tern_client_config *config,
+                                struct tern_client **out, struct tern_fault *why)
+{
+    return tern_client_new_with(engine, config, &(struct tern_pool_seams){0}, out, why);
+}
+
+enum tern_error tern_client_configure(struct tern_client *client, const struct tern_client_config *config,
+                                      struct tern_fault *why)
+{
+    struct tern_profile *profile;
+    enum tern_error error;
+
+    if (client->state != TERN_CLIENT_OPEN)
+        return tern_fault_plain(why, TERN_ECLOSED);
+    error = tern_profile_new(client->engine, config, &client->seams, &profile, why);
+    if (error != TERN_OK)
+        return error;
+    tern_profile_release(client->profile);
+    client->profile = profile;
+    tern_pool_set_limits(&client->pool, &profile->config.limits);
+    return TERN_OK;
+}
+
+void tern_client_close(struct tern_client *client, enum tern_close_mode mode)
+{
+    enum tern_client_state state = mode == TERN_CLOSE_DROP ? TERN_CLIENT_DROPPING : TERN_CLIENT_DRAINING;
+
+    if (client == NULL || client->state >= state)
+        return;
+    set_state(client, state);
+    tern_pool_drain(&client->pool);
+    if (state == TERN_CLIENT_DROPPING)
+        TERN_LIST_FOREACH(node, &client->calls)
+    tern_call_end_later(TERN_CONTAINER_OF(node, struct tern_call, node), TERN_ESHUTDOWN);
+    release_if_done(client);
+}
+
+/* ---- asking ---- */
+
+void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out)
+{
+    const struct tern_pool *pool = &client->pool;
+    const struct tern_dns_stats *dns = tern_dns_stats(client->profile->dns);
+
+    *out = client->stats;
+    out->connections_idle = pool->idle_count;
+    out->connections_dialling = pool->dial_count;
+    out->connections_active = pool->connection_count - pool->idle_count - pool->dial_count;
+    out->calls_waiting = pool->waiter_count;
+    out->dns_lookups = dns->queries;
+    out->dns_cache_hits = dns->cache_hits;
+}
+
+const char *tern_client_name(const struct tern_client *client)
+{
+    return client->profile->config.name;
+}
+
+struct tern_engine *tern_client_engine(const struct tern_client *client)
+{
+    return client->engine;
+}

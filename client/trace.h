@@ -1,0 +1,12 @@
+/* client/trace.h - what a call's on_trace is shown: lines for a person, secrets replaced, everything from outside escaped. */
+#ifndef TERN_CLIENT_TRACE_H
+#define TERN_CLIENT_TRACE_H
+
+#include "client/call.h"
+
+/* Each does nothing where nobody watches. */
+void tern_call_trace(struct tern_call *call, const char *format, ...) TERN_PRINTF(2, 3);
+void tern_call_trace_request(struct tern_call *call);
+void tern_call_trace_head(struct tern_call *call, const struct tern_head *head);
+
+#endif

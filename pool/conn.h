@@ -1,0 +1,88 @@
+/* pool/conn.h - one connection: a byte stream with a codec on top, and the pump that joins the two.
+ *
+ *     DIALLING --ready--> IDLE <--> ACTIVE --> CLOSED
+ *         |                +-------------------> ^
+ *         +------------------------------------> |
+ *
+ *  1. DIALLING belongs to its dial (pool/dial.h) until it is ready; from IDLE on it belongs to its bucket.
+ *  2. Only the pump calls feed and pull, and never from inside itself.
+ *  3. An idle connection holds no buffers, stays watched, and closes on whatever arrives.
+ *  4. CLOSED is final. The memory goes with the graveyard. */
+#ifndef TERN_POOL_CONN_H
+#define TERN_POOL_CONN_H
+
+#include "pool/pool.h"
+#include "proto/h1.h"
+
+/* Reads of one turn before other descriptors have theirs: 8 x 64 KiB. */
+#define TERN_CONN_READS_MAX 8
+
+/* A server closes an idle connection at its own timeout; a request that crosses that is lost. So the hint is taken with this
+ * much less (Keep-Alive: timeout=5 is 4 s). */
+#define TERN_IDLE_HINT_MARGIN_NS TERN_S
+
+enum tern_conn_state { TERN_CONN_DIALLING, TERN_CONN_IDLE, TERN_CONN_ACTIVE, TERN_CONN_CLOSED };
+
+/* What the dial of a connection was like, for the result of the call that it serves. */
+struct tern_dial_report {
+    uint64_t dns_ns, tcp_ns, tls_ns;
+    struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX];
+    size_t try_count;
+};
+
+struct tern_conn {
+    struct tern_corpse corpse;
+    struct tern_list pool_node;
+    struct tern_list idle_node;
+    struct tern_list bucket_node;
+    enum tern_conn_state state;
+    struct tern_pool *pool;
+    struct tern_bucket *bucket;
+    struct tern_dial *dial; /* while DIALLING */
+
+    struct tern_tcp tcp;
+    struct tern_bytestream *stream; /* the top: tcp's, or TLS over it */
+    struct tern_codec *codec;
+    struct tern_h1 h1;
+    struct tern_buf stash; /* read, but not taken by the codec (its stream is paused) */
+
+    struct tern_exchange *exchange;
+    struct tern_task pump;
+    struct tern_timer expiry;
+    bool is_pumping;
+    uint64_t opened_ns;
+    uint64_t idle_ns; /* since when */
+    uint64_t uses;
+
+    char local[TERN_ADDRESS_TEXT_MAX];
+    char remote[TERN_ADDRESS_TEXT_MAX];
+    struct tern_tls_info tls;
+    enum tern_error tls_verify;
+    struct tern_dial_report report;
+};
+
+/* A connection in DIALLING, with nothing open yet. NULL: out of memory. */
+struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket);
+
+/* Hears of stream from now on; it is the top of the connection. */
+void tern_conn_listen(struct tern_conn *conn, struct tern_bytestream *stream);
+
+/* The stream is ready: sets up the codec and moves to IDLE, belonging to the bucket but not yet in its list. */
+void tern_conn_ready(struct tern_conn *conn, const struct tern_codec_limits *limits);
+
+/* Begins exchange on an idle connection that is on no list and writes what it can. Events may come from inside. */
+void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange);
+
+/* Cuts the exchange off. The connection is closed or, if nothing of the exchange was written, pooled, from a task. */
+void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange);
+
+/* After a credit, a resume, body bytes: pump again, from a task. */
+void tern_conn_wake(struct tern_conn *conn);
+
+/* True if it may take another exchange: young, unused and quiet enough. */
+bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns);
+
+/* Closes it from any state. is_orderly: says close_notify where that can be said at once. Its exchange must have ended. */
+void tern_conn_close(struct tern_conn *conn, bool is_orderly);
+
+#endif

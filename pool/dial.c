@@ -1,0 +1,436 @@
+#include "pool/dial.h"
+
+#include "base/assert.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+static void advance(struct tern_dial *dial);
+static void tls_begin(struct tern_dial *dial);
+
+static const uint8_t successors[] = {
+    [TERN_DIAL_START] = 1u << TERN_DIAL_LOOKUP | 1u << TERN_DIAL_ENDED,
+    [TERN_DIAL_LOOKUP] = 1u << TERN_DIAL_RACE | 1u << TERN_DIAL_ENDED,
+    [TERN_DIAL_RACE] = 1u << TERN_DIAL_TLS | 1u << TERN_DIAL_ENDED,
+    [TERN_DIAL_TLS] = 1u << TERN_DIAL_ENDED,
+    [TERN_DIAL_ENDED] = 0,
+};
+
+static void set_state(struct tern_dial *dial, enum tern_dial_state state)
+{
+    TERN_ASSERT((successors[dial->state] >> state & 1u) != 0);
+    dial->state = state;
+}
+
+static struct tern_engine *engine_of(const struct tern_dial *dial)
+{
+    return dial->pool->engine;
+}
+
+enum tern_phase tern_dial_phase(const struct tern_dial *dial)
+{
+    if (dial->state <= TERN_DIAL_LOOKUP)
+        return TERN_PHASE_DNS;
+    return dial->state == TERN_DIAL_RACE ? TERN_PHASE_CONNECT : TERN_PHASE_TLS;
+}
+
+void tern_dial_report_now(const struct tern_dial *dial, struct tern_dial_report *out)
+{
+    uint64_t now_ns = engine_of(dial)->now_ns;
+    uint64_t resolved_ns = dial->resolved_ns != 0 ? dial->resolved_ns : now_ns;
+    uint64_t connected_ns = dial->connected_ns != 0 ? dial->connected_ns : now_ns;
+
+    *out = dial->report;
+    out->dns_ns = resolved_ns - dial->begun_ns;
+    out->tcp_ns = connected_ns - resolved_ns;
+    out->tls_ns = now_ns - connected_ns;
+}
+
+/* ---- the end ---- */
+
+static void bury(struct tern_corpse *corpse)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(corpse, struct tern_dial, corpse);
+
+    tern_profile_release(dial->profile);
+    tern_mem_free(dial);
+}
+
+/* Closes and stops everything but keep. */
+static void release(struct tern_dial *dial, const struct tern_conn *keep)
+{
+    for (size_t i = 0; i < dial->racer_count; i++)
+        if (dial->racers[i] != keep)
+            tern_conn_close(dial->racers[i], false);
+    dial->racer_count = 0;
+    if (dial->winner != NULL && dial->winner != keep)
+        tern_conn_close(dial->winner, false);
+    dial->winner = NULL;
+    tern_lookup_cancel(&dial->lookup);
+    if (dial->needs_trust)
+        dial->pool->tls->ops->load_cancel(dial->pool->tls, &dial->trust);
+    tern_task_cancel(&dial->begin);
+    tern_timer_cancel(engine_of(dial), &dial->deadline);
+    tern_timer_cancel(engine_of(dial), &dial->stagger);
+    set_state(dial, TERN_DIAL_ENDED);
+    tern_engine_bury(engine_of(dial), &dial->corpse);
+}
+
+void tern_dial_cancel(struct tern_dial *dial)
+{
+    release(dial, NULL);
+}
+
+static void fail(struct tern_dial *dial, const struct tern_fault *fault)
+{
+    enum tern_phase phase = tern_dial_phase(dial);
+    struct tern_fault copy = *fault; /* it may stand in what is closed now */
+
+    tern_dial_report_now(dial, &dial->report);
+    release(dial, NULL);
+    tern_pool_dial_failed(dial, &copy, phase);
+}
+
+static void succeed(struct tern_dial *dial)
+{
+    struct tern_conn *conn = dial->winner;
+
+    tern_dial_report_now(dial, &dial->report);
+    tern_conn_ready(conn, &dial->profile->codec_limits);
+    release(dial, conn);
+    tern_pool_dialled(dial, conn);
+}
+
+static void on_deadline(struct tern_timer *timer)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(timer, struct tern_dial, deadline);
+    struct tern_fault fault;
+
+    if (dial->exchange != NULL) { /* its own watchdog has the say, from when the dial became its */
+        tern_timer_arm(engine_of(dial), timer, engine_of(dial)->now_ns + dial->connect_timeout_ns);
+        return;
+    }
+    tern_fault_plain(&fault, TERN_ECONNECT_TIMEOUT);
+    fail(dial, &fault);
+}
+
+/* ---- TLS ---- */
+
+static void handshake(struct tern_dial *dial)
+{
+    struct tern_conn *conn = dial->winner;
+    enum tern_flow flow = tern_bytestream_handshake(conn->stream);
+    struct tern_client_stats *stats = dial->pool->stats;
+
+    if (flow == TERN_FLOW_WANT_READ || flow == TERN_FLOW_WANT_WRITE)
+        return;
+    if (flow != TERN_FLOW_OK) {
+        fail(dial, &conn->stream->fault);
+        return;
+    }
+    dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &conn->tls);
+    conn->tls_verify = conn->tls.verify != NULL ? conn->tls.verify->error : TERN_OK;
+    conn->tls.verify = NULL;
+    stats->tls_handshakes++;
+    stats->tls_resumed += conn->tls.resumed;
+    tern_exchange_trace(dial->exchange, "%s, %s%s%s", conn->tls.version, conn->tls.suite,
+                        conn->tls.resumed ? ", resumed" : "",
+                        conn->tls_verify != TERN_OK ? ", certificate NOT verified" : "");
+    succeed(dial);
+}
+
+static void tls_begin(struct tern_dial *dial)
+{
+    static const char *const alpn[] = {"http/1.1"};
+    struct tern_conn *conn = dial->winner;
+    const struct tern_origin *origin = &dial->bucket->origin;
+    struct tern_tls_open how = {.lower = &conn->tcp.stream,
+                                .profile = dial->profile->tls,
+                                .host = &origin->host,
+                                .port = origin->port,
+                                .alpn = alpn,
+                                .alpn_count = 1};
+    struct tern_bytestream *stream;
+    struct tern_fault fault;
+
+    if (dial->pool->tls->ops->open(dial->pool->tls, &how, &stream, &fault) != TERN_OK) {
+        fail(dial, &fault);
+        return;
+    }
+    tern_conn_listen(conn, stream);
+    handshake(dial);
+}
+
+static void on_trust(struct tern_tls_waiter *waiter, const struct tern_fault *fault)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(waiter, struct tern_dial, trust);
+
+    dial->needs_trust = false;
+    if (fault->error != TERN_OK)
+        fail(dial, fault);
+    else if (dial->state == TERN_DIAL_TLS)
+        tls_begin(dial);
+}
+
+/* ---- the race ---- */
+
+static void record(struct tern_dial *dial, size_t try, const struct tern_fault *fault, uint64_t since_ns, bool used)
+{
+    struct tern_address_try *entry;
+
+    if (try >= TERN_ADDRESS_TRIES_MAX)
+        return;
+    entry = &dial->report.tries[try];
+    entry->error = fault != NULL ? fault->error : TERN_OK;
+    entry->os_errno = fault != NULL ? fault->os_errno : 0;
+    entry->ns = engine_of(dial)->now_ns - since_ns;
+    entry->used = used;
+}
+
+static void win(struct tern_dial *dial, size_t racer)
+{
+    struct tern_conn *conn = dial->racers[racer];
+
+    for (size_t i = 0; i < dial->racer_count; i++) {
+        record(dial, dial->racer_try[i], NULL, dial->racer_ns[i], i == racer);
+        if (i != racer)
+            tern_conn_close(dial->racers[i], false);
+    }
+    dial->racer_count = 0;
+    dial->winner = conn;
+    dial->connected_ns = engine_of(dial)->now_ns;
+    tern_lookup_cancel(&dial->lookup);
+    tern_timer_cancel(engine_of(dial), &dial->stagger);
+    tern_exchange_trace(dial->exchange, "Connected");
+    set_state(dial, TERN_DIAL_TLS); /* an instant of it for plaintext */
+    if (!dial->bucket->origin.is_secure)
+        succeed(dial);
+    else if (!dial->needs_trust)
+        tls_begin(dial);
+}
+
+static void lose(struct tern_dial *dial, size_t racer, const struct tern_fault *fault)
+{
+    record(dial, dial->racer_try[racer], fault, dial->racer_ns[racer], false);
+    tern_exchange_trace(dial->exchange, "%s", fault->text);
+    dial->fault = *fault;
+    tern_conn_close(dial->racers[racer], false);
+    dial->racer_count--;
+    for (size_t i = racer; i < dial->racer_count; i++) {
+        dial->racers[i] = dial->racers[i + 1];
+        dial->racer_try[i] = dial->racer_try[i + 1];
+        dial->racer_ns[i] = dial->racer_ns[i + 1];
+    }
+}
+
+void tern_dial_on_ready(struct tern_conn *conn)
+{
+    struct tern_dial *dial = conn->dial;
+
+    if (dial->state == TERN_DIAL_TLS) {
+        if (conn == dial->winner && conn->stream != &conn->tcp.stream)
+            handshake(dial);
+        return;
+    }
+    for (size_t i = 0; i < dial->racer_count; i++) {
+        enum tern_flow flow;
+
+        if (dial->racers[i] != conn)
+            continue;
+        flow = tern_bytestream_handshake(conn->stream);
+        if (flow == TERN_FLOW_OK) {
+            win(dial, i);
+        } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
+            lose(dial, i, &conn->stream->fault);
+            advance(dial);
+        }
+        return;
+    }
+}
+
+/* Starts an attempt with the next address. False: it failed at once. */
+static bool attempt(struct tern_dial *dial)
+{
+    struct tern_sockaddr *address = &dial->addresses[dial->next++];
+    size_t try = dial->report.try_count;
+    uint64_t now_ns = engine_of(dial)->now_ns;
+    char text[TERN_SOCKADDR_TEXT_MAX];
+    struct tern_conn *conn = tern_conn_new(dial, dial->bucket);
+
+    tern_sockaddr_print(address, text, sizeof(text));
+    tern_exchange_trace(dial->exchange, "Trying %s...", text);
+    if (try < TERN_ADDRESS_TRIES_MAX) {
+        tern_sockaddr_print(address, dial->report.tries[try].address, TERN_ADDRESS_TEXT_MAX);
+        dial->report.try_count++;
+    }
+    if (conn == NULL) {
+        tern_fault_plain(&dial->fault, TERN_ENOMEM);
+        record(dial, try, &dial->fault, now_ns, false);
+        return false;
+    }
+    if (tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp) != TERN_OK) {
+        dial->fault = conn->tcp.stream.fault;
+        record(dial, try, &dial->fault, now_ns, false);
+        tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
+        tern_conn_close(conn, false);
+        return false;
+    }
+    tern_conn_listen(conn, &conn->tcp.stream);
+    dial->racers[dial->racer_count] = conn;
+    dial->racer_try[dial->racer_count] = try;
+    dial->racer_ns[dial->racer_count++] = now_ns;
+    return true;
+}
+
+static void fail_race(struct tern_dial *dial)
+{
+    struct tern_fault fault = dial->address_count > 0 ? dial->fault : dial->lookup_fault;
+
+    if (dial->address_count > 1)
+        tern_fault_set(&fault, dial->fault.error, "all %zu addresses of %s failed, the last: %s", dial->address_count,
+                       dial->bucket->origin.host.text, dial->fault.text);
+    fault.os_errno = dial->fault.os_errno;
+    fail(dial, &fault);
+}
+
+/* Starts the next attempt that there is an address for; ends the dial when nothing is left to hope for. */
+static void advance(struct tern_dial *dial)
+{
+    tern_timer_cancel(engine_of(dial), &dial->stagger);
+    while (dial->next < dial->address_count && dial->racer_count < TERN_DIAL_RACERS_MAX)
+        if (attempt(dial))
+            break;
+    if (dial->racer_count > 0)
+        tern_timer_arm(engine_of(dial), &dial->stagger, engine_of(dial)->now_ns + TERN_DIAL_STAGGER_NS);
+    else if (!dial->is_looking)
+        fail_race(dial);
+}
+
+static void on_stagger(struct tern_timer *timer)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(timer, struct tern_dial, stagger);
+
+    if (dial->next < dial->address_count)
+        advance(dial);
+}
+
+/* ---- addresses ---- */
+
+static void take_address(struct tern_dial *dial, const struct tern_sockaddr *address)
+{
+    dial->addresses[dial->address_count++] = *address;
+    if (dial->state == TERN_DIAL_LOOKUP) {
+        dial->resolved_ns = engine_of(dial)->now_ns;
+        set_state(dial, TERN_DIAL_RACE);
+    }
+}
+
+static void on_addresses(struct tern_lookup *lookup)
+{
+    struct tern_dial *dial = lookup->owner;
+    struct tern_sockaddr address;
+
+    while (dial->address_count < TERN_DIAL_ADDRESSES_MAX && tern_lookup_next(lookup, &address))
+        take_address(dial, &address);
+    if (lookup->state == TERN_LOOKUP_ENDED) {
+        dial->is_looking = false;
+        dial->lookup_fault = lookup->fault;
+    }
+    /* While an attempt runs its stagger decides when the next begins. */
+    if (dial->racer_count == 0 || !tern_timer_is_armed(&dial->stagger))
+        advance(dial);
+}
+
+/* Where to connect: connect_to's first rule that matches, else the origin itself. */
+static enum tern_error find_target(const struct tern_dial *dial, struct tern_host *host, uint16_t *port)
+{
+    const struct tern_client_config *config = &dial->profile->config;
+    const struct tern_origin *origin = &dial->bucket->origin;
+
+    *host = origin->host;
+    *port = origin->port;
+    for (size_t i = 0; i < config->connect_to_count; i++) {
+        const struct tern_connect_to *rule = &config->connect_to[i];
+        struct tern_host from;
+
+        if (rule->port != 0 && rule->port != origin->port)
+            continue;
+        if (rule->host != NULL && rule->host[0] != '\0') {
+            if (tern_host_parse(&from, tern_str(rule->host), NULL) != TERN_OK)
+                return TERN_ENOMEM; /* it was right when it was configured */
+            if (!tern_host_eq(&from, &origin->host))
+                continue;
+        }
+        if (rule->to_port != 0)
+            *port = rule->to_port;
+        if (rule->to_host != NULL && rule->to_host[0] != '\0')
+            return tern_host_parse(host, tern_str(rule->to_host), NULL);
+        return TERN_OK;
+    }
+    return TERN_OK;
+}
+
+static void begin_lookup(struct tern_dial *dial)
+{
+    struct tern_host host;
+    uint16_t port;
+    struct tern_fault fault;
+
+    if (dial->profile->unix_address.len != 0) {
+        take_address(dial, &dial->profile->unix_address);
+        advance(dial);
+        return;
+    }
+    if (find_target(dial, &host, &port) != TERN_OK) {
+        tern_fault_plain(&fault, TERN_ENOMEM);
+        fail(dial, &fault);
+        return;
+    }
+    dial->is_looking = true;
+    tern_lookup_start(dial->profile->dns, &dial->lookup, &host, port, dial->profile->config.ip_family, on_addresses,
+                      dial);
+}
+
+static void on_begin(struct tern_task *task)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(task, struct tern_dial, begin);
+    struct tern_tls_provider *tls = dial->pool->tls;
+    struct tern_fault fault;
+
+    set_state(dial, TERN_DIAL_LOOKUP);
+    if (dial->bucket->origin.is_secure && !tls->ops->is_loaded(tls, dial->profile->tls)) {
+        enum tern_error error = tls->ops->load(tls, dial->profile->tls, &dial->trust);
+
+        if (error != TERN_OK) {
+            tern_fault_plain(&fault, error);
+            fail(dial, &fault);
+            return;
+        }
+        dial->needs_trust = true;
+    }
+    begin_lookup(dial);
+}
+
+struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchange *exchange)
+{
+    struct tern_dial *dial = tern_mem_calloc(1, sizeof(*dial));
+    struct tern_engine *engine = bucket->pool->engine;
+
+    if (dial == NULL)
+        return NULL;
+    dial->corpse.bury = bury;
+    tern_list_init(&dial->node);
+    dial->pool = bucket->pool;
+    dial->bucket = bucket;
+    dial->profile = tern_profile_acquire(exchange->profile);
+    dial->trust.on_loaded = on_trust;
+    dial->connect_timeout_ns = exchange->timeouts->connect_ns;
+    dial->begun_ns = engine->now_ns;
+    tern_task_init(&dial->begin, on_begin);
+    tern_timer_init(&dial->deadline, on_deadline);
+    tern_timer_init(&dial->stagger, on_stagger);
+    if (dial->connect_timeout_ns != TERN_OFF)
+        tern_timer_arm(engine, &dial->deadline, engine->now_ns + dial->connect_timeout_ns);
+    tern_engine_defer(engine, &dial->begin);
+    return dial;
+}

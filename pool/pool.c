@@ -1,0 +1,543 @@
+#include "pool/pool.h"
+
+#include "base/assert.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "pool/conn.h"
+#include "pool/dial.h"
+
+/* ---- buckets ---- */
+
+static uint64_t key_hash(const struct tern_pool *pool, const struct tern_exchange *exchange)
+{
+    const struct tern_origin *origin = exchange->origin;
+    const struct tern_buf *shape = &exchange->profile->shape;
+    uint64_t host = tern_hash_bytes(pool->seed, origin->host.text, origin->host.len);
+
+    /* The shape is few and long: its length and the profile's own hash of it would do no better than this. */
+    return host ^ ((uint64_t)origin->port << 1 | origin->is_secure) ^ shape->len << 17;
+}
+
+static bool shape_equal(const struct tern_profile *a, const struct tern_profile *b)
+{
+    return a == b || (a->shape.len == b->shape.len &&
+                      memcmp(a->shape.data + a->shape.head, b->shape.data + b->shape.head, a->shape.len) == 0);
+}
+
+static bool key_equal(const struct tern_bucket *bucket, const struct tern_exchange *exchange)
+{
+    const struct tern_origin *origin = exchange->origin;
+
+    return bucket->origin.is_secure == origin->is_secure && bucket->origin.port == origin->port &&
+           tern_host_eq(&bucket->origin.host, &origin->host) && shape_equal(bucket->profile, exchange->profile);
+}
+
+static struct tern_bucket *bucket_find(struct tern_pool *pool, const struct tern_exchange *exchange, uint64_t hash)
+{
+    for (struct tern_hash_node *node = tern_hash_first(&pool->buckets, hash); node != NULL;
+         node = tern_hash_next(node)) {
+        struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
+
+        if (key_equal(bucket, exchange))
+            return bucket;
+    }
+    return NULL;
+}
+
+static struct tern_bucket *bucket_get(struct tern_pool *pool, const struct tern_exchange *exchange)
+{
+    uint64_t hash = key_hash(pool, exchange);
+    struct tern_bucket *bucket = bucket_find(pool, exchange, hash);
+
+    if (bucket != NULL)
+        return bucket;
+    bucket = tern_mem_calloc(1, sizeof(*bucket));
+    if (bucket == NULL)
+        return NULL;
+    bucket->pool = pool;
+    bucket->profile = tern_profile_acquire(exchange->profile);
+    bucket->origin = *exchange->origin;
+    tern_list_init(&bucket->idle);
+    tern_list_init(&bucket->waiters);
+    tern_list_init(&bucket->dials);
+    tern_hash_insert(&pool->buckets, &bucket->hash, hash);
+    return bucket;
+}
+
+static void bucket_drop_if_empty(struct tern_bucket *bucket)
+{
+    if (bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters))
+        return;
+    tern_hash_remove(&bucket->pool->buckets, &bucket->hash);
+    tern_profile_release(bucket->profile);
+    tern_mem_free(bucket);
+}
+
+/* ---- idle connections ---- */
+
+void tern_pool_unidle(struct tern_pool *pool, struct tern_conn *conn)
+{
+    if (!tern_list_is_linked(&conn->idle_node))
+        return;
+    tern_list_remove(&conn->idle_node);
+    tern_list_remove(&conn->bucket_node);
+    pool->idle_count--;
+}
+
+/* The longest idle one of the whole pool goes. False: there is none. */
+static bool evict(struct tern_pool *pool)
+{
+    if (tern_list_is_empty(&pool->idle))
+        return false;
+    tern_conn_close(TERN_CONTAINER_OF(pool->idle.next, struct tern_conn, idle_node), true);
+    return true;
+}
+
+static void keep(struct tern_pool *pool, struct tern_conn *conn)
+{
+    tern_list_push_front(&conn->bucket->idle, &conn->bucket_node);
+    tern_list_push_back(&pool->idle, &conn->idle_node);
+    pool->idle_count++;
+    while (pool->idle_count > pool->limits.idle_max)
+        evict(pool);
+}
+
+/* The idle connection that was used last, or NULL. Those that are not good any more close. */
+static struct tern_conn *take_idle(struct tern_pool *pool, struct tern_bucket *bucket)
+{
+    bucket->connection_count++; /* so that closing the last one leaves the bucket */
+    while (!tern_list_is_empty(&bucket->idle)) {
+        struct tern_conn *conn = TERN_CONTAINER_OF(bucket->idle.next, struct tern_conn, bucket_node);
+
+        if (tern_conn_is_usable(conn, pool->engine->now_ns)) {
+            tern_pool_unidle(pool, conn);
+            bucket->connection_count--;
+            return conn;
+        }
+        pool->stats->connections_expired++;
+        tern_conn_close(conn, true);
+    }
+    bucket->connection_count--;
+    return NULL;
+}
+
+/* ---- waiters and their dials ---- */
+
+static void wait_in(struct tern_pool *pool, struct tern_bucket *bucket, struct tern_exchange *exchange)
+{
+    exchange->state = TERN_EXCHANGE_WAITING;
+    exchange->bucket = bucket;
+    tern_list_push_back(&bucket->waiters, &exchange->node);
+    tern_list_push_back(&pool->waiters, &exchange->pool_node);
+    pool->waiter_count++;
+    exchange->watchdog.waiting_ns = pool->engine->now_ns;
+}
+
+static void unlink_waiter(struct tern_pool *pool, struct tern_exchange *exchange)
+{
+    tern_list_remove(&exchange->node);
+    tern_list_remove(&exchange->pool_node);
+    pool->waiter_count--;
+}
+
+static void marry(struct tern_dial *dial, struct tern_exchange *exchange, uint64_t now_ns)
+{
+    dial->exchange = exchange;
+    exchange->dial = dial;
+    exchange->watchdog.waiting_ns = 0;
+    exchange->watchdog.dialling_ns = now_ns;
+}
+
+static void divorce(struct tern_dial *dial)
+{
+    if (dial->exchange != NULL)
+        dial->exchange->dial = NULL;
+    dial->exchange = NULL;
+}
+
+/* A dial that is nobody's any more goes to the first waiter of its bucket that has none. */
+static struct tern_exchange *first_undialled(struct tern_bucket *bucket)
+{
+    TERN_LIST_FOREACH(node, &bucket->waiters)
+    {
+        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
+
+        if (exchange->dial == NULL)
+            return exchange;
+    }
+    return NULL;
+}
+
+static bool rehome(struct tern_dial *dial)
+{
+    struct tern_exchange *exchange = first_undialled(dial->bucket);
+
+    if (exchange == NULL)
+        return false;
+    marry(dial, exchange, dial->pool->engine->now_ns);
+    tern_exchange_watch(exchange);
+    return true;
+}
+
+static bool may_dial(const struct tern_pool *pool, const struct tern_bucket *bucket)
+{
+    return bucket->connection_count < pool->limits.connections_per_host_max &&
+           (pool->connection_count < pool->limits.connections_max || pool->idle_count > 0);
+}
+
+/* Begins a dial for a waiter. False: out of memory. */
+static bool dial_for(struct tern_pool *pool, struct tern_exchange *exchange)
+{
+    struct tern_bucket *bucket = exchange->bucket;
+    struct tern_dial *dial;
+
+    if (pool->connection_count >= pool->limits.connections_max)
+        evict(pool); /* another bucket's: this one has none idle, or nobody would wait */
+    dial = tern_dial_start(bucket, exchange);
+    if (dial == NULL)
+        return false;
+    tern_list_push_back(&bucket->dials, &dial->node);
+    pool->dial_count++;
+    bucket->connection_count++;
+    pool->connection_count++;
+    marry(dial, exchange, pool->engine->now_ns);
+    tern_exchange_watch(exchange);
+    return true;
+}
+
+/* Looks what the waiters can get now that there is room: idle connections were offered to them already. */
+static void on_serve(struct tern_task *task)
+{
+    struct tern_pool *pool = TERN_CONTAINER_OF(task, struct tern_pool, serve);
+
+    TERN_LIST_FOREACH(node, &pool->waiters)
+    {
+        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, pool_node);
+
+        if (pool->connection_count >= pool->limits.connections_max && pool->idle_count == 0)
+            return;
+        if (exchange->dial == NULL && may_dial(pool, exchange->bucket) && !dial_for(pool, exchange))
+            return; /* no memory now; whoever waits is looked at again, or its limit ends it */
+    }
+}
+
+static void unlink_dial(struct tern_dial *dial)
+{
+    tern_list_remove(&dial->node);
+    dial->pool->dial_count--;
+}
+
+void tern_pool_unwait(struct tern_pool *pool, struct tern_exchange *exchange)
+{
+    struct tern_bucket *bucket = exchange->bucket;
+    struct tern_dial *dial = exchange->dial;
+
+    unlink_waiter(pool, exchange);
+    exchange->bucket = NULL;
+    if (dial == NULL) {
+        bucket_drop_if_empty(bucket);
+        return;
+    }
+    divorce(dial);
+    if (rehome(dial))
+        return;
+    unlink_dial(dial); /* nobody is left who wants it */
+    tern_dial_cancel(dial);
+    tern_pool_lost(pool, bucket);
+}
+
+/* ---- what connections and dials report ---- */
+
+void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
+{
+    bucket->connection_count--;
+    pool->connection_count--;
+    if (pool->waiter_count > 0)
+        tern_engine_defer(pool->engine, &pool->serve);
+    bucket_drop_if_empty(bucket);
+}
+
+/* The first waiter that this connection can serve: one that wants a fresh connection takes no used one. */
+static struct tern_exchange *first_for(struct tern_bucket *bucket, const struct tern_conn *conn)
+{
+    TERN_LIST_FOREACH(node, &bucket->waiters)
+    {
+        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
+
+        if (!exchange->is_fresh || conn->uses == 0)
+            return exchange;
+    }
+    return NULL;
+}
+
+/* Gives the waiter the connection. Its own dial goes on for another waiter, or for the pool. */
+static void serve(struct tern_pool *pool, struct tern_exchange *exchange, struct tern_conn *conn)
+{
+    struct tern_dial *dial = exchange->dial;
+
+    unlink_waiter(pool, exchange);
+    if (dial != NULL) {
+        divorce(dial);
+        (void)rehome(dial);
+    }
+    tern_exchange_waited(exchange, conn->uses == 0 ? &conn->report : NULL);
+    tern_conn_assign(conn, exchange);
+}
+
+void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
+{
+    struct tern_exchange *exchange;
+
+    if (!tern_conn_is_usable(conn, pool->engine->now_ns)) {
+        pool->stats->connections_expired++;
+        tern_conn_close(conn, true);
+        return;
+    }
+    exchange = first_for(conn->bucket, conn);
+    if (exchange != NULL) {
+        serve(pool, exchange, conn);
+        return;
+    }
+    if (pool->is_draining) {
+        tern_conn_close(conn, true);
+        return;
+    }
+    keep(pool, conn);
+    if (pool->waiter_count > 0) /* of other hosts: they may have its place */
+        tern_engine_defer(pool->engine, &pool->serve);
+}
+
+void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn)
+{
+    struct tern_exchange *exchange = dial->exchange;
+    struct tern_exchange *first = first_for(dial->bucket, conn);
+
+    unlink_dial(dial);
+    conn->report = dial->report;
+    /* The connection goes to who has waited longest; whose dial it was takes over the other's. */
+    if (exchange != NULL && first != exchange && first->dial != NULL) {
+        struct tern_dial *other = first->dial;
+
+        divorce(other);
+        divorce(dial);
+        marry(other, exchange, dial->pool->engine->now_ns);
+    } else {
+        divorce(dial);
+        if (exchange != NULL && first != exchange) {
+            exchange->watchdog.dialling_ns = 0;
+            exchange->watchdog.waiting_ns = dial->pool->engine->now_ns;
+            tern_engine_defer(dial->pool->engine, &dial->pool->serve);
+        }
+    }
+    tern_pool_offer(dial->pool, conn);
+}
+
+void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase)
+{
+    struct tern_pool *pool = dial->pool;
+    struct tern_bucket *bucket = dial->bucket;
+    struct tern_exchange *exchange = dial->exchange;
+
+    pool->stats->connections_failed++;
+    unlink_dial(dial);
+    divorce(dial);
+    if (exchange != NULL) {
+        unlink_waiter(pool, exchange);
+        exchange->bucket = NULL;
+        tern_exchange_waited(exchange, &dial->report);
+    }
+    tern_pool_lost(pool, bucket);
+    if (exchange != NULL)
+        tern_exchange_end(exchange, phase, fault, TERN_REPLAY_UNSENT);
+}
+
+/* ---- the transport ---- */
+
+static enum tern_error pool_start(struct tern_transport *transport, struct tern_exchange *exchange,
+                                  struct tern_fault *why)
+{
+    struct tern_pool *pool = TERN_CONTAINER_OF(transport, struct tern_pool, transport);
+    struct tern_bucket *bucket;
+    struct tern_conn *conn;
+
+    tern_exchange_begin(exchange, transport);
+    bucket = bucket_get(pool, exchange);
+    if (bucket == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    /* Where one is idle nobody waits but for a fresh one. */
+    conn = exchange->is_fresh ? NULL : take_idle(pool, bucket);
+    if (conn != NULL) {
+        exchange->bucket = bucket;
+        tern_exchange_waited(exchange, NULL);
+        tern_conn_assign(conn, exchange);
+        return TERN_OK;
+    }
+    if (!may_dial(pool, bucket) && pool->waiter_count >= pool->limits.waiters_max) {
+        bucket_drop_if_empty(bucket);
+        return tern_fault_set(why, TERN_EQUEUE, "%u calls wait for a connection already (limits.waiters_max)",
+                              pool->waiter_count);
+    }
+    wait_in(pool, bucket, exchange);
+    if (may_dial(pool, bucket) && !dial_for(pool, exchange)) {
+        tern_pool_unwait(pool, exchange);
+        return tern_fault_plain(why, TERN_ENOMEM);
+    }
+    tern_exchange_watch(exchange);
+    return TERN_OK;
+}
+
+static void pool_cancel(struct tern_exchange *exchange)
+{
+    struct tern_pool *pool = TERN_CONTAINER_OF(exchange->transport, struct tern_pool, transport);
+
+    enum tern_phase phase = tern_exchange_phase(exchange);
+    enum tern_replay replay = tern_exchange_replay(exchange);
+
+    if (exchange->state == TERN_EXCHANGE_IDLE)
+        return;
+    if (exchange->state == TERN_EXCHANGE_RUNNING)
+        tern_conn_cancel(exchange->conn, exchange);
+    else if (exchange->state == TERN_EXCHANGE_WAITING)
+        tern_pool_unwait(pool, exchange);
+    tern_exchange_close(exchange, phase, NULL, replay);
+}
+
+static void pool_credit(struct tern_exchange *exchange, uint32_t bytes)
+{
+    struct tern_conn *conn = exchange->conn;
+
+    if (conn == NULL)
+        return;
+    conn->codec->ops->credit(conn->codec, &exchange->stream, bytes);
+    if (!conn->is_pumping)
+        tern_conn_wake(conn);
+}
+
+static void pool_pause(struct tern_exchange *exchange, bool is_paused)
+{
+    struct tern_conn *conn = exchange->conn;
+
+    exchange->is_paused = is_paused;
+    if (is_paused)
+        exchange->watchdog.silent_ns = exchange->watchdog.speed_ns = 0;
+    if (conn == NULL)
+        return;
+    conn->codec->ops->pause(conn->codec, &exchange->stream, is_paused);
+    if (!is_paused && exchange->timeouts->low_speed_bytes_per_s != 0) {
+        exchange->watchdog.speed_ns = conn->pool->engine->now_ns;
+        exchange->watchdog.speed_bytes = exchange->stream.sent_body_bytes + exchange->stream.received_body_bytes;
+    }
+    tern_conn_wake(conn);
+}
+
+static void pool_body_ready(struct tern_exchange *exchange)
+{
+    struct tern_conn *conn = exchange->conn;
+
+    if (conn == NULL)
+        return;
+    conn->codec->ops->body_ready(conn->codec, &exchange->stream);
+    tern_conn_wake(conn);
+}
+
+static const struct tern_transport_ops pool_ops = {
+    .start = pool_start,
+    .cancel = pool_cancel,
+    .credit = pool_credit,
+    .pause = pool_pause,
+    .body_ready = pool_body_ready,
+};
+
+/* ---- life ---- */
+
+void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct tern_tls_provider *tls,
+                    const struct tern_limits *limits, struct tern_client_stats *stats)
+{
+    *pool =
+        (struct tern_pool){.transport = {&pool_ops}, .engine = engine, .tls = tls, .limits = *limits, .stats = stats};
+    pool->seed = (struct tern_hash_seed){tern_rand_next(&engine->rand), tern_rand_next(&engine->rand)};
+    tern_hash_init(&pool->buckets);
+    tern_list_init(&pool->connections);
+    tern_list_init(&pool->idle);
+    tern_list_init(&pool->waiters);
+    tern_task_init(&pool->serve, on_serve);
+}
+
+void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limits)
+{
+    pool->limits = *limits;
+    while (pool->idle_count > limits->idle_max)
+        evict(pool);
+    tern_engine_defer(pool->engine, &pool->serve);
+}
+
+void tern_pool_drain(struct tern_pool *pool)
+{
+    pool->is_draining = true;
+    while (evict(pool))
+        continue;
+}
+
+/* Every connection and dial, whatever its state. */
+static void drop_all(struct tern_pool *pool)
+{
+    struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL);
+
+    while (!tern_list_is_empty(&pool->connections))
+        tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), !pool->is_forked);
+    while ((node = tern_hash_walk(&pool->buckets, NULL)) != NULL) {
+        struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
+        struct tern_dial *dial = TERN_CONTAINER_OF(bucket->dials.next, struct tern_dial, node);
+
+        unlink_dial(dial);
+        tern_dial_cancel(dial);
+        tern_pool_lost(pool, bucket);
+    }
+}
+
+void tern_pool_fork(struct tern_pool *pool)
+{
+    pool->is_forked = true;
+    drop_all(pool);
+}
+
+void tern_pool_deinit(struct tern_pool *pool)
+{
+    TERN_ASSERT(pool->waiter_count == 0);
+    drop_all(pool);
+    tern_task_cancel(&pool->serve);
+    tern_hash_deinit(&pool->buckets);
+    tern_h1_spares_deinit(&pool->spares);
+}
+
+void tern_pool_check(const struct tern_pool *pool)
+{
+    uint32_t connections = 0, waiters = 0, idle = 0;
+
+    for (const struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL); node != NULL;
+         node = tern_hash_walk(&pool->buckets, node)) {
+        const struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
+
+        TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters));
+        connections += bucket->connection_count;
+        TERN_LIST_FOREACH(waiter, (struct tern_list *)&bucket->waiters)
+        {
+            const struct tern_exchange *exchange = TERN_CONTAINER_OF(waiter, struct tern_exchange, node);
+
+            TERN_ASSERT(exchange->state == TERN_EXCHANGE_WAITING && exchange->bucket == bucket);
+            TERN_ASSERT(exchange->dial == NULL || exchange->dial->exchange == exchange);
+            waiters++;
+        }
+        TERN_LIST_FOREACH(kept, (struct tern_list *)&bucket->idle)
+        {
+            const struct tern_conn *conn = TERN_CONTAINER_OF(kept, struct tern_conn, bucket_node);
+
+            TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange == NULL && conn->bucket == bucket);
+            idle++;
+        }
+    }
+    TERN_ASSERT(connections == pool->connection_count && waiters == pool->waiter_count && idle == pool->idle_count);
+    TERN_ASSERT(idle <= pool->limits.idle_max);
+    (void)connections, (void)waiters, (void)idle;
+}

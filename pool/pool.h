@@ -1,0 +1,128 @@
+/* pool/pool.h - connections kept by key, and the calls that wait for one.
+ *
+ *     start --> an idle connection? ---------------------------------> assigned
+ *        |                                                                 ^
+ *        +--> wait, first in first out, and dial if the limits allow --+   |
+ *                 |                                                    |   |
+ *                 |      a connection becomes free, or a dial ends: ---+---+
+ *                 |      whichever is first serves the first waiter, the other is pooled
+ *                 +--> pool timeout, dial failed, cancelled
+ *
+ * Invariants (tern_pool_check)
+ *  1. connection_count = active + idle + dials under way <= limits.connections_max, and likewise in each bucket. (A
+ *     race between addresses counts as one.)
+ *  2. A connection is in exactly one bucket; an idle one has no exchange and is in both the bucket's list and the
+ *     pool's, an active one has one.
+ *  3. A dial serves at most one waiter and a waiter has at most one dial; they point at each other.
+ *  4. A bucket without connections, dials and waiters does not exist.
+ *  5. A waiter without a dial waits only where the limits forbid one. */
+#ifndef TERN_POOL_POOL_H
+#define TERN_POOL_POOL_H
+
+#include "base/hash.h"
+#include "pool/transport.h"
+#include "proto/h1.h"
+#include "tls/provider.h"
+
+/* All connections of one key. The hash finds it, the whole key decides. */
+struct tern_bucket {
+    struct tern_hash_node hash;
+    struct tern_pool *pool;
+    struct tern_profile *profile; /* one with the key's shape; owned count */
+    struct tern_origin origin;
+    struct tern_list idle;    /* tern_conn.bucket_node, the latest used first */
+    struct tern_list waiters; /* tern_exchange.node, first come first */
+    struct tern_list dials;   /* tern_dial.node */
+    uint32_t connection_count;
+};
+
+struct tern_pool {
+    struct tern_transport transport; /* first */
+    struct tern_engine *engine;
+    struct tern_tls_provider *tls;
+    struct tern_limits limits;
+    struct tern_client_stats *stats; /* the client's */
+    struct tern_h1_spares spares;    /* what exchanges under way work in */
+    struct tern_hash buckets;
+    struct tern_hash_seed seed;
+    struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
+    struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */
+    struct tern_list waiters;     /* tern_exchange.pool_node, first come first */
+    struct tern_task serve;       /* look again what the waiters can get */
+    uint32_t connection_count;
+    uint32_t idle_count;
+    uint32_t dial_count;
+    uint32_t waiter_count;
+    bool is_draining; /* keep nothing */
+    bool is_forked;   /* write nothing */
+};
+
+/* In the owner's storage. tls is borrowed and outlives the pool; so are stats. */
+void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct tern_tls_provider *tls,
+                    const struct tern_limits *limits, struct tern_client_stats *stats);
+
+/* Limits for what comes; what is too many now goes as it becomes idle. */
+void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limits);
+
+/* Idle connections close now, others when their exchange ends. */
+void tern_pool_drain(struct tern_pool *pool);
+
+/* After a fork, in the child: drops every connection without a byte. No exchange may be left. */
+void tern_pool_fork(struct tern_pool *pool);
+
+/* Drops what is left: no exchange may be running. */
+void tern_pool_deinit(struct tern_pool *pool);
+
+/* Asserts the invariants, in debug builds. */
+void tern_pool_check(const struct tern_pool *pool);
+
+/* ---- for conn.c and dial.c ---- */
+
+/* A connection that can carry an exchange: gives it to the first waiter, keeps it idle, or closes it. */
+void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn);
+
+/* Takes an idle connection off the lists: it is used or closed now. */
+void tern_pool_unidle(struct tern_pool *pool, struct tern_conn *conn);
+
+/* A connection or dial of the bucket has gone. The bucket may be gone afterwards. */
+void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket);
+
+/* A dial has ended with a connection (its exchange, if any, is served, or another is and theirs changes hands), or without. */
+void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn);
+void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase);
+
+/* Takes a waiter off the lists. */
+void tern_pool_unwait(struct tern_pool *pool, struct tern_exchange *exchange);
+
+/* ---- exchanges (exchange.c) ---- */
+
+struct tern_dial_report;
+
+/* Before anything else: all that is the transport's own. */
+void tern_exchange_begin(struct tern_exchange *exchange, struct tern_transport *transport);
+
+/* What the peer can have seen so far. */
+enum tern_replay tern_exchange_replay(const struct tern_exchange *exchange);
+
+/* The wait for a connection is over: fills in how long its parts took. dial NULL: there was none. */
+void tern_exchange_waited(struct tern_exchange *exchange, const struct tern_dial_report *dial);
+
+/* Ends the exchange, which neither waits nor is on a connection any more: fills in the result and calls on_end. fault NULL: well. */
+void tern_exchange_end(struct tern_exchange *exchange, enum tern_phase phase, const struct tern_fault *fault,
+                       enum tern_replay replay);
+
+/* The same without on_end: for a cancel. */
+void tern_exchange_close(struct tern_exchange *exchange, enum tern_phase phase, const struct tern_fault *fault,
+                         enum tern_replay replay);
+
+/* As tern_exchange_end from a task, unsent: for what is found out where on_end may not be called. */
+void tern_exchange_fail_later(struct tern_exchange *exchange, enum tern_phase phase, const struct tern_fault *fault);
+
+/* Sets the timer again if the watchdog's next deadline is earlier. */
+void tern_exchange_watch(struct tern_exchange *exchange);
+
+void tern_exchange_trace(struct tern_exchange *exchange, const char *format, ...) TERN_PRINTF(2, 3);
+
+extern const struct tern_stream_events tern_exchange_stream_events;
+
+#endif

@@ -1,0 +1,450 @@
+#include "pool/profile.h"
+
+#include <net/if.h>
+
+#include "base/fault.h"
+#include "base/fields.h"
+#include "base/host.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dns/dns.h"
+#include "tls/provider.h"
+
+/* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see shape_build), the rest
+ * does not. Whoever adds a field decides, and then moves the size. */
+_Static_assert(sizeof(struct tern_client_config) == 368,
+               "declare the new field in shape_build, or say here that it does not shape: "
+               "name, timeouts, limits, dns (but overrides), user_agent, fields");
+_Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
+
+#define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */
+#define ENTRIES_MAX 10000 /* overrides, connect_to rules: --resolve lists are long, but not endless */
+#define FIELDS_MAX 256    /* default header fields */
+#define SHAPE_BYTES_MAX (64 * 1024 * 1024)
+
+/* Strings of the copy, freed with it. */
+struct tern_profile_block {
+    struct tern_profile_block *next;
+    max_align_t bytes[];
+};
+
+static void *keep(struct tern_profile *profile, size_t size)
+{
+    struct tern_profile_block *block = tern_mem_alloc(sizeof(*block) + size);
+
+    if (block == NULL)
+        return NULL;
+    block->next = profile->strings;
+    profile->strings = block;
+    return block->bytes;
+}
+
+static bool keep_str(struct tern_profile *profile, struct tern_str *s)
+{
+    char *copy;
+
+    if (s->ptr == NULL)
+        return true;
+    copy = keep(profile, s->len + 1);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, s->ptr, s->len);
+    copy[s->len] = '\0';
+    s->ptr = copy;
+    return true;
+}
+
+static bool keep_text(struct tern_profile *profile, const char **text)
+{
+    struct tern_str s = tern_str(*text);
+
+    if (!keep_str(profile, &s))
+        return false;
+    *text = s.ptr;
+    return true;
+}
+
+/* ---- checking ---- */
+
+static enum tern_error bad(struct tern_fault *why, const char *field, const char *value, const char *rule)
+{
+    char shown[TERN_ESCAPE_MAX];
+
+    return tern_fault_set(why, TERN_ECONFIG, "%s \"%s\": %s", field, tern_escape(shown, sizeof(shown), tern_str(value)),
+                          rule);
+}
+
+static enum tern_error check_text(const char *field, const char *value, struct tern_fault *why)
+{
+    if (value != NULL && strlen(value) > TEXT_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "%s: %zu bytes, more than %d", field, strlen(value), TEXT_MAX);
+    return TERN_OK;
+}
+
+static enum tern_error check_host(const char *field, const char *value, struct tern_fault *why)
+{
+    struct tern_host host;
+    struct tern_fault inner;
+    enum tern_error error = tern_host_parse(&host, tern_str(value), &inner);
+
+    if (error == TERN_ENOMEM)
+        return tern_fault_plain(why, error);
+    return error == TERN_OK ? TERN_OK : tern_fault_set(why, TERN_ECONFIG, "%s: %s", field, inner.text);
+}
+
+static enum tern_error check_connect_to(const struct tern_client_config *config, struct tern_fault *why)
+{
+    if (config->connect_to_count > ENTRIES_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "connect_to_count %zu: more than %d", config->connect_to_count,
+                              ENTRIES_MAX);
+    for (size_t i = 0; i < config->connect_to_count; i++) {
+        const struct tern_connect_to *rule = &config->connect_to[i];
+        enum tern_error error = TERN_OK;
+
+        if (rule->host != NULL && rule->host[0] != '\0')
+            error = check_host("connect_to host", rule->host, why);
+        if (error == TERN_OK && rule->to_host != NULL && rule->to_host[0] != '\0')
+            error = check_host("connect_to to_host", rule->to_host, why);
+        if (error != TERN_OK)
+            return error;
+    }
+    return TERN_OK;
+}
+
+static enum tern_error check_fields(const struct tern_client_config *config, struct tern_fault *why)
+{
+    if (config->field_count > FIELDS_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "field_count %zu: more than %d", config->field_count, FIELDS_MAX);
+    for (size_t i = 0; i < config->field_count; i++)
+        if (tern_field_check(config->fields[i].name, config->fields[i].value, why) != TERN_OK)
+            return why != NULL ? (why->error = TERN_ECONFIG) : TERN_ECONFIG;
+    if (config->user_agent != NULL && !tern_field_value_valid(tern_str(config->user_agent)))
+        return bad(why, "user_agent", config->user_agent, "must be a header value: printable, without line breaks");
+    return TERN_OK;
+}
+
+static enum tern_error check_limits(const struct tern_limits *limits, struct tern_fault *why)
+{
+    if (limits->connections_per_host_max > limits->connections_max)
+        return tern_fault_set(why, TERN_ECONFIG, "limits.connections_per_host_max %u: more than connections_max %u",
+                              limits->connections_per_host_max, limits->connections_max);
+    if (limits->head_line_bytes_max > limits->head_bytes_max)
+        return tern_fault_set(why, TERN_ECONFIG, "limits.head_line_bytes_max %u: more than head_bytes_max %u",
+                              limits->head_line_bytes_max, limits->head_bytes_max);
+    return TERN_OK;
+}
+
+static enum tern_error check(const struct tern_client_config *config, struct tern_fault *why)
+{
+    enum tern_error error;
+
+    if (config->ip_family != TERN_IP_ANY && config->ip_family != TERN_IP_V4 && config->ip_family != TERN_IP_V6)
+        return tern_fault_set(why, TERN_ECONFIG, "ip_family %d: must be TERN_IP_ANY, TERN_IP_V4 or TERN_IP_V6",
+                              (int)config->ip_family);
+    if ((error = check_text("name", config->name, why)) != TERN_OK ||
+        (error = check_text("interface", config->interface, why)) != TERN_OK ||
+        (error = check_connect_to(config, why)) != TERN_OK)
+        return error;
+    return check_fields(config, why);
+}
+
+/* ---- defaults ---- */
+
+static void default_u64(uint64_t *value, uint64_t otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+static void default_u32(uint32_t *value, uint32_t otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+static void fill_timeouts(struct tern_timeouts *t)
+{
+    default_u64(&t->pool_ns, TERN_POOL_TIMEOUT_NS);
+    default_u64(&t->connect_ns, TERN_CONNECT_TIMEOUT_NS);
+    default_u64(&t->write_ns, TERN_WRITE_TIMEOUT_NS);
+    default_u64(&t->read_ns, TERN_READ_TIMEOUT_NS);
+    default_u64(&t->head_ns, TERN_HEAD_TIMEOUT_NS);
+    default_u64(&t->total_ns, TERN_OFF);
+    default_u64(&t->continue_ns, TERN_CONTINUE_TIMEOUT_NS);
+    default_u64(&t->low_speed_ns, TERN_OFF);
+}
+
+static void fill_limits(struct tern_limits *l)
+{
+    default_u32(&l->connections_max, TERN_CONNECTIONS_MAX);
+    default_u32(&l->connections_per_host_max,
+                l->connections_max < TERN_CONNECTIONS_MAX ? l->connections_max : TERN_CONNECTIONS_MAX);
+    default_u32(&l->idle_max, TERN_IDLE_MAX);
+    default_u32(&l->waiters_max, TERN_WAITERS_MAX);
+    default_u64(&l->idle_ns, TERN_IDLE_NS);
+    default_u64(&l->connection_age_ns, TERN_OFF);
+    default_u64(&l->connection_uses_max, TERN_OFF);
+    default_u32(&l->head_bytes_max, TERN_HEAD_BYTES_MAX);
+    default_u32(&l->head_line_bytes_max,
+                l->head_bytes_max < TERN_HEAD_LINE_BYTES_MAX ? l->head_bytes_max : TERN_HEAD_LINE_BYTES_MAX);
+    default_u32(&l->head_fields_max, TERN_HEAD_FIELDS_MAX);
+    default_u32(&l->informational_max, TERN_INFORMATIONAL_MAX);
+    default_u32(&l->body_window_bytes, TERN_BODY_WINDOW_BYTES);
+}
+
+void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts *own, const struct tern_timeouts *base)
+{
+    *out = *base;
+    if (own == NULL)
+        return;
+    out->pool_ns = own->pool_ns != 0 ? own->pool_ns : base->pool_ns;
+    out->connect_ns = own->connect_ns != 0 ? own->connect_ns : base->connect_ns;
+    out->write_ns = own->write_ns != 0 ? own->write_ns : base->write_ns;
+    out->read_ns = own->read_ns != 0 ? own->read_ns : base->read_ns;
+    out->head_ns = own->head_ns != 0 ? own->head_ns : base->head_ns;
+    out->total_ns = own->total_ns != 0 ? own->total_ns : base->total_ns;
+    out->continue_ns = own->continue_ns != 0 ? own->continue_ns : base->continue_ns;
+    out->low_speed_ns = own->low_speed_ns != 0 ? own->low_speed_ns : base->low_speed_ns;
+    out->low_speed_bytes_per_s =
+        own->low_speed_bytes_per_s != 0 ? own->low_speed_bytes_per_s : base->low_speed_bytes_per_s;
+}
+
+/* ---- copying ---- */
+
+static bool copy_fields(struct tern_profile *profile)
+{
+    struct tern_client_config *config = &profile->config;
+    struct tern_field *copy;
+
+    if (config->field_count == 0)
+        return true;
+    copy = keep(profile, config->field_count * sizeof(*copy));
+    if (copy == NULL)
+        return false;
+    memcpy(copy, config->fields, config->field_count * sizeof(*copy));
+    config->fields = copy;
+    for (size_t i = 0; i < config->field_count; i++)
+        if (!keep_str(profile, &copy[i].name) || !keep_str(profile, &copy[i].value))
+            return false;
+    return true;
+}
+
+static bool copy_connect_to(struct tern_profile *profile)
+{
+    struct tern_client_config *config = &profile->config;
+    struct tern_connect_to *copy;
+
+    if (config->connect_to_count == 0)
+        return true;
+    copy = keep(profile, config->connect_to_count * sizeof(*copy));
+    if (copy == NULL)
+        return false;
+    memcpy(copy, config->connect_to, config->connect_to_count * sizeof(*copy));
+    config->connect_to = copy;
+    for (size_t i = 0; i < config->connect_to_count; i++)
+        if (!keep_text(profile, &copy[i].host) || !keep_text(profile, &copy[i].to_host))
+            return false;
+    return true;
+}
+
+/* The dns and tls parts are copied by their rooms. */
+static bool copy(struct tern_profile *profile, const struct tern_client_config *config)
+{
+    profile->config = *config;
+    if (profile->config.name == NULL)
+        profile->config.name = "default";
+    if (profile->config.user_agent == NULL)
+        profile->config.user_agent = "tern/" TERN_VERSION;
+    memset(&profile->config.dns, 0, sizeof(profile->config.dns));
+    memset(&profile->config.tls, 0, sizeof(profile->config.tls));
+    fill_timeouts(&profile->config.timeouts);
+    fill_limits(&profile->config.limits);
+    return keep_text(profile, &profile->config.name) && keep_text(profile, &profile->config.user_agent) &&
+           keep_text(profile, &profile->config.interface) && keep_text(profile, &profile->config.unix_socket) &&
+           copy_fields(profile) && copy_connect_to(profile);
+}
+
+/* ---- the socket's side ---- */
+
+static enum tern_error resolve_bind(struct tern_profile *profile, struct tern_fault *why)
+{
+    const char *interface = profile->config.interface;
+    struct tern_host host;
+
+    if (interface == NULL || interface[0] == '\0')
+        return TERN_OK;
+    if (tern_host_parse(&host, tern_str(interface), NULL) == TERN_OK && host.kind != TERN_HOST_NAME) {
+        profile->bind =
+            host.kind == TERN_HOST_IPV4 ? tern_sockaddr_ipv4(host.address, 0) : tern_sockaddr_ipv6(host.address, 0, 0);
+        profile->tcp.bind = &profile->bind;
+        return TERN_OK;
+    }
+    if (strlen(interface) >= IF_NAMESIZE)
+        return bad(why, "interface", interface, "must be an IP address or the name of a network interface");
+    profile->tcp.device = interface;
+    return TERN_OK;
+}
+
+static enum tern_error resolve_unix(struct tern_profile *profile, struct tern_fault *why)
+{
+    const char *path = profile->config.unix_socket;
+
+    if (path == NULL || path[0] == '\0')
+        return TERN_OK;
+    if (!tern_sockaddr_unix(&profile->unix_address, tern_str(path)))
+        return bad(why, "unix_socket", path, "must be a path of at most 107 bytes");
+    return TERN_OK;
+}
+
+/* ---- the shape ---- */
+
+static enum tern_error shape_bytes(struct tern_buf *shape, const void *bytes, size_t len)
+{
+    uint64_t length = len;
+    enum tern_error error = tern_buf_append(shape, &length, sizeof(length));
+
+    return error != TERN_OK ? error : tern_buf_append(shape, bytes, len);
+}
+
+static enum tern_error shape_text(struct tern_buf *shape, const char *text)
+{
+    return shape_bytes(shape, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
+}
+
+static enum tern_error shape_number(struct tern_buf *shape, uint64_t number)
+{
+    return tern_buf_append(shape, &number, sizeof(number));
+}
+
+static enum tern_error shape_overrides(struct tern_buf *shape, const struct tern_dns_config *dns)
+{
+    enum tern_error error = shape_number(shape, dns->override_count);
+
+    for (size_t i = 0; error == TERN_OK && i < dns->override_count; i++) {
+        const struct tern_resolve_override *one = &dns->overrides[i];
+
+        if ((error = shape_text(shape, one->host)) == TERN_OK && (error = shape_number(shape, one->port)) == TERN_OK)
+            error = shape_number(shape, one->address_count);
+        for (size_t k = 0; error == TERN_OK && k < one->address_count; k++)
+            error = shape_text(shape, one->addresses[k]);
+    }
+    return error;
+}
+
+static enum tern_error shape_connect_to(struct tern_buf *shape, const struct tern_client_config *config)
+{
+    enum tern_error error = shape_number(shape, config->connect_to_count);
+
+    for (size_t i = 0; error == TERN_OK && i < config->connect_to_count; i++) {
+        const struct tern_connect_to *rule = &config->connect_to[i];
+
+        if ((error = shape_text(shape, rule->host)) == TERN_OK &&
+            (error = shape_number(shape, rule->port)) == TERN_OK &&
+            (error = shape_text(shape, rule->to_host)) == TERN_OK)
+            error = shape_number(shape, rule->to_port);
+    }
+    return error;
+}
+
+static enum tern_error shape_build(struct tern_profile *profile, const struct tern_client_config *config)
+{
+    struct tern_buf *shape = &profile->shape;
+    struct tern_str tls = tern_tls_profile_shape(profile->tls);
+    enum tern_error error;
+
+    if ((error = shape_number(shape, (uint64_t)config->ip_family)) != TERN_OK ||
+        (error = shape_text(shape, config->interface)) != TERN_OK ||
+        (error = shape_text(shape, config->unix_socket)) != TERN_OK ||
+        (error = shape_connect_to(shape, config)) != TERN_OK ||
+        (error = shape_overrides(shape, &config->dns)) != TERN_OK)
+        return error;
+    return shape_bytes(shape, tls.ptr, tls.len);
+}
+
+/* ---- life ---- */
+
+static enum tern_error make_dns(struct tern_profile *profile, const struct tern_dns_config *config,
+                                const struct tern_pool_seams *seams, struct tern_fault *why)
+{
+    struct tern_resolver *resolver = NULL;
+    enum tern_error error = TERN_OK;
+
+    if (seams->new_resolver != NULL)
+        error = seams->new_resolver(profile->engine, &resolver, seams->user);
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
+    error = tern_dns_new(profile->engine, config, resolver, &profile->dns, why);
+    if (error != TERN_OK && resolver != NULL)
+        resolver->ops->free(resolver);
+    return error;
+}
+
+static enum tern_error build(struct tern_profile *profile, const struct tern_client_config *config,
+                             const struct tern_pool_seams *seams, struct tern_fault *why)
+{
+    enum tern_error error = check(config, why);
+
+    if (error != TERN_OK)
+        return error;
+    if (!copy(profile, config))
+        return tern_fault_plain(why, TERN_ENOMEM);
+    if ((error = check_limits(&profile->config.limits, why)) != TERN_OK ||
+        (error = resolve_bind(profile, why)) != TERN_OK || (error = resolve_unix(profile, why)) != TERN_OK ||
+        (error = tern_tls_profile_new(&config->tls, &profile->tls, why)) != TERN_OK ||
+        (error = make_dns(profile, &config->dns, seams, why)) != TERN_OK)
+        return error;
+    if ((error = shape_build(profile, config)) != TERN_OK)
+        return tern_fault_plain(why, error);
+    profile->codec_limits = (struct tern_codec_limits){
+        .head_line_bytes_max = profile->config.limits.head_line_bytes_max,
+        .head_bytes_max = profile->config.limits.head_bytes_max,
+        .head_fields_max = profile->config.limits.head_fields_max,
+        .informational_max = profile->config.limits.informational_max,
+    };
+    return TERN_OK;
+}
+
+enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
+                                 const struct tern_pool_seams *seams, struct tern_profile **out, struct tern_fault *why)
+{
+    static const struct tern_client_config defaults;
+    struct tern_profile *profile = tern_mem_calloc(1, sizeof(*profile));
+    enum tern_error error;
+
+    if (profile == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    profile->refs = 1;
+    profile->engine = engine;
+    tern_buf_init(&profile->shape, SHAPE_BYTES_MAX);
+    error = build(profile, config != NULL ? config : &defaults, seams, why);
+    if (error != TERN_OK) {
+        tern_profile_release(profile);
+        return error;
+    }
+    *out = profile;
+    return TERN_OK;
+}
+
+struct tern_profile *tern_profile_acquire(struct tern_profile *profile)
+{
+    profile->refs++;
+    return profile;
+}
+
+void tern_profile_release(struct tern_profile *profile)
+{
+    if (profile == NULL || --profile->refs > 0)
+        return;
+    if (profile->dns != NULL)
+        tern_dns_free(profile->dns);
+    if (profile->tls != NULL)
+        tern_tls_profile_release(profile->tls);
+    while (profile->strings != NULL) {
+        struct tern_profile_block *block = profile->strings;
+
+        profile->strings = block->next;
+        tern_mem_free(block);
+    }
+    tern_buf_deinit(&profile->shape);
+    tern_mem_free(profile);
+}

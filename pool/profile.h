@@ -1,0 +1,70 @@
+/* pool/profile.h - a client's configuration once it has been checked: a copy with every default filled in, immutable, counted.
+ *
+ * A call keeps the profile that it started under; tern_client_configure only changes which one the next call gets.
+ * The shape is the part of the pool key that comes from configuration: every setting is declared in profile.c as shaping a connection or
+ * not, and the shape holds all those that do, each with its length before it, so that no two configurations run together. */
+#ifndef TERN_POOL_PROFILE_H
+#define TERN_POOL_PROFILE_H
+
+#include "base/buf.h"
+#include "engine/engine.h"
+#include "engine/tcp.h"
+#include "proto/codec.h"
+#include "tern/client.h"
+
+struct tern_dns;
+struct tern_resolver;
+struct tern_tls_profile;
+struct tern_tls_provider;
+
+/* Default timeouts and limits, from the project's origins (tern/client.h says them to users). */
+#define TERN_POOL_TIMEOUT_NS (5 * TERN_S)
+#define TERN_CONNECT_TIMEOUT_NS (10 * TERN_S)
+#define TERN_WRITE_TIMEOUT_NS (10 * TERN_S)
+#define TERN_READ_TIMEOUT_NS (60 * TERN_S)
+#define TERN_HEAD_TIMEOUT_NS (120 * TERN_S)
+#define TERN_CONTINUE_TIMEOUT_NS (1 * TERN_S)
+#define TERN_CONNECTIONS_MAX 100
+#define TERN_IDLE_MAX 20
+#define TERN_WAITERS_MAX 1024
+#define TERN_IDLE_NS (30 * TERN_S)
+#define TERN_HEAD_LINE_BYTES_MAX (16 * 1024)
+#define TERN_HEAD_BYTES_MAX (64 * 1024)
+#define TERN_HEAD_FIELDS_MAX 256
+#define TERN_INFORMATIONAL_MAX 16
+#define TERN_BODY_WINDOW_BYTES (256 * 1024)
+
+struct tern_profile {
+    uint32_t refs;
+    struct tern_client_config config; /* defaults filled in; what it points at is in strings */
+    struct tern_buf shape;
+    struct tern_codec_limits codec_limits;
+    struct tern_tcp_options tcp;
+    struct tern_sockaddr bind;
+    struct tern_sockaddr unix_address; /* len 0: none */
+    struct tern_tls_profile *tls;      /* owned */
+    struct tern_dns *dns;              /* owned */
+    struct tern_profile_block *strings;
+    struct tern_engine *engine;
+};
+
+/* Stand-ins for the rooms below: what tests and the simulator put in place of c-ares and mbedTLS. NULL: the real ones. */
+struct tern_pool_seams {
+    enum tern_error (*new_resolver)(struct tern_engine *engine, struct tern_resolver **out, void *user);
+    enum tern_error (*new_tls)(struct tern_engine *engine, struct tern_tls_provider **out, void *user);
+    void *user;
+};
+
+/* Checks and copies config (NULL: all defaults). On success *out has one reference. The name cache of resolver is not shared with
+ * an earlier profile. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
+TERN_MUST_USE enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
+                                               const struct tern_pool_seams *seams, struct tern_profile **out,
+                                               struct tern_fault *why);
+struct tern_profile *tern_profile_acquire(struct tern_profile *profile);
+void tern_profile_release(struct tern_profile *profile);
+
+/* A request's timeouts: what it sets itself, else the profile's. Either way every field is resolved. */
+void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts *own,
+                           const struct tern_timeouts *base);
+
+#endif
