@@ -100,7 +100,7 @@ static size_t print_unix(const struct tern_sockaddr *addr, char *out, size_t cap
         else if (c >= 0x20 && c < 0x7f && c != '\\' && c != '"')
             snprintf(piece, sizeof piece, "%c", c);
         else
-            snprintf(piece, sizeof piece, "\\x%02X", c);
+            snprintf(piece, sizeof piece, "\\x%02x", c);
         size_t n = strlen(piece);
         if (at + n >= cap)
             break;
