@@ -123,6 +123,7 @@ static void on_end(struct tern_stream *stream)
 
     assert_true(rig->open);
     rig->open = false;
+    rig->state_at_end = h1_rig_state(rig);
     flush_body(rig);
     must(tern_buf_printf(&rig->log, "end\n"));
 }

@@ -20,8 +20,9 @@ struct h1_rig {
     struct tern_outgoing message;
     struct tern_buf wire; /* what was written since the last submit */
     struct tern_buf log;
-    struct tern_buf body; /* not yet in the log */
-    bool open;            /* neither end nor error has come */
+    struct tern_buf body;               /* not yet in the log */
+    bool open;                          /* neither end nor error has come */
+    enum tern_codec_state state_at_end; /* as on_end saw it */
 
     bool credit_by_hand;   /* else on_body gives each piece back at once */
     bool pause_in_body;    /* on_body pauses */
