@@ -100,6 +100,8 @@ static unsigned long count_wakes(struct tern_engine *engine, int seconds)
     struct pollfd ready = {.fd = tern_engine_fd(engine), .events = POLLIN};
     unsigned long wakes = 0;
 
+    if (tern_engine_step(engine) != TERN_OK) /* the first after fd was asked for: what is left of the run is done */
+        return WAKES_MAX;
     for (int quiet = 0; quiet < seconds && wakes < WAKES_MAX;) {
         if (poll(&ready, 1, 1000) == 0) {
             quiet++;
