@@ -16,13 +16,11 @@ void tern_buf_deinit(struct tern_buf *buf)
 /* Room for more bytes at the tail; the caller has seen to the ceiling. */
 static enum tern_error make_room(struct tern_buf *buf, size_t more)
 {
-    size_t need, cap;
+    size_t need = buf->len + more, cap; /* no overflow: at most max and a NUL */
     char *data;
 
     if (more <= buf->cap - buf->head - buf->len)
         return TERN_OK;
-    if (__builtin_add_overflow(buf->len, more, &need))
-        return TERN_ENOMEM;
     if (buf->head != 0) {
         memmove(buf->data, buf->data + buf->head, buf->len);
         buf->head = 0;

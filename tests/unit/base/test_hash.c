@@ -44,9 +44,11 @@ static void the_hash_is_siphash_1_3(void **state)
 
 static struct item *find(const struct tern_hash *table, int key, uint64_t hash)
 {
-    for (struct tern_hash_node *node = tern_hash_first(table, hash); node != NULL; node = tern_hash_next(node))
+    for (struct tern_hash_node *node = tern_hash_first(table, hash); node != NULL; node = tern_hash_next(node)) {
+        assert_true(node->hash == hash);
         if (((struct item *)node)->key == key)
             return (struct item *)node;
+    }
     return NULL;
 }
 

@@ -8,12 +8,33 @@
 #include "tern/engine.h"
 #include "tests/support/faultmem.h"
 
+static void *no_alloc(size_t size, void *user)
+{
+    (void)size;
+    (void)user;
+    return NULL;
+}
+
+static void *no_realloc(void *block, size_t size, void *user)
+{
+    (void)block;
+    return no_alloc(size, user);
+}
+
+static void no_free(void *block, void *user)
+{
+    (void)block;
+    (void)user;
+}
+
 static void an_allocator_needs_all_its_functions(void **state)
 {
-    const struct tern_allocator none = {NULL, NULL, NULL, NULL};
+    static const struct tern_allocator without[] = {
+        {NULL, no_realloc, no_free, NULL}, {no_alloc, NULL, no_free, NULL}, {no_alloc, no_realloc, NULL, NULL}};
 
     (void)state;
-    assert_int_equal(tern_set_allocator(&none), TERN_EINVAL);
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+        assert_int_equal(tern_set_allocator(&without[i]), TERN_EINVAL);
     assert_int_equal(tern_set_allocator(NULL), TERN_EINVAL);
 }
 

@@ -271,12 +271,13 @@ static void an_origin_is_scheme_host_and_port(void **state)
     tern_url_deinit(&b);
 }
 
-/* "http://h/" and bytes of fill up to len. */
-static enum tern_error parse_filled(struct tern_url *url, char fill, size_t len, struct tern_fault *fault)
+/* "http://h/" and fill again and again up to len. */
+static enum tern_error parse_filled(struct tern_url *url, const char *fill, size_t len, struct tern_fault *fault)
 {
     static char text[TERN_URL_MAX + 1];
 
-    memset(text, fill, sizeof(text));
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = fill[(i - 9) % strlen(fill)];
     memcpy(text, "http://h/", 9);
     return tern_url_parse(url, (struct tern_str){text, len}, fault);
 }
@@ -287,13 +288,18 @@ static void length_is_limited_as_given_and_as_printed(void **state)
     struct tern_fault fault;
 
     (void)state;
-    assert_int_equal(parse_filled(&url, 'a', TERN_URL_MAX, &fault), TERN_OK);
+    assert_int_equal(parse_filled(&url, "a", TERN_URL_MAX, &fault), TERN_OK);
     assert_int_equal(url.text.len, TERN_URL_MAX);
-    assert_int_equal(parse_filled(&url, 'a', TERN_URL_MAX + 1, &fault), TERN_EURL);
+    assert_int_equal(parse_filled(&url, "a", TERN_URL_MAX + 1, &fault), TERN_EURL);
     assert_string_equal(fault.text, "URL: is longer than 65536 bytes");
-    assert_int_equal(parse_filled(&url, '|', TERN_URL_MAX / 2, &fault), TERN_EURL);
-    assert_int_equal(parse_filled(&url, '|', 9 + (TERN_URL_MAX - 9) / 3, &fault), TERN_OK);
-    assert_int_equal(parse_filled(&url, '/', TERN_URL_MAX, &fault), TERN_OK);
+    assert_int_equal(parse_filled(&url, "|", TERN_URL_MAX / 2, &fault), TERN_EURL);
+    assert_int_equal(parse_filled(&url, "|", 9 + (TERN_URL_MAX - 9) / 3, &fault), TERN_OK);
+    assert_int_equal(parse_filled(&url, "|", 10 + (TERN_URL_MAX - 9) / 3, &fault), TERN_EURL);
+    assert_string_equal(fault.text, "URL: is longer than 65536 bytes");
+    assert_int_equal(parse_filled(&url, "/", TERN_URL_MAX, &fault), TERN_OK);
+    assert_int_equal(parse_filled(&url, "./", TERN_URL_MAX, &fault), TERN_OK);
+    expect(url.text, "http://h/");
+    assert_int_equal(parse_filled(&url, "./", TERN_URL_MAX + 1, &fault), TERN_EURL);
     tern_url_deinit(&url);
 }
 
