@@ -132,7 +132,6 @@ static enum tern_flow tcp_writev(struct tern_bytestream *stream, const struct io
     }
     note_errno(tcp, tern_error_of_stream((int)-put), (int)-put, "write to");
     tcp->write_failed = true;
-    tcp->may_read = true; /* the edge may be long gone, and none follows */
     return TERN_FLOW_ERROR;
 }
 
