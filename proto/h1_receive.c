@@ -554,7 +554,8 @@ void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
         tern_h1_set_receive(h1, TERN_H1_RECEIVE_DONE);
         tern_h1_finish(h1, false);
     } else {
-        if (eof) {
+        /* Cut off below (TLS without its close_notify) before the answer began is still no answer. */
+        if (eof || (reason->error == TERN_EPEER_TRUNCATED && h1->stream->received_head_bytes == 0)) {
             truncated(h1);
         } else {
             codec->fault = *reason;

@@ -223,6 +223,26 @@ static void a_reason_is_passed_on_even_where_eof_would_do(void **unused)
     h1_rig_deinit(&rig);
 }
 
+static void an_end_cut_off_below_is_empty_until_an_answer_begins(void **unused)
+{
+    struct tern_fault cut;
+    struct h1_rig rig;
+
+    (void)unused;
+    tern_fault_set(&cut, TERN_EPEER_TRUNCATED, "no close_notify");
+    start(&rig);
+    rig.h1.codec.ops->feed_end(&rig.h1.codec, &cut);
+    assert_string_equal(h1_rig_log(&rig),
+                        "sent\nerror TERN_EPEER_EMPTY MAYBE \"the peer closed the connection without an answer\"\n");
+    h1_rig_deinit(&rig);
+
+    start(&rig);
+    h1_rig_feed(&rig, "H");
+    rig.h1.codec.ops->feed_end(&rig.h1.codec, &cut);
+    assert_string_equal(h1_rig_log(&rig), "sent\nerror TERN_EPEER_TRUNCATED ANSWERED \"no close_notify\"\n");
+    h1_rig_deinit(&rig);
+}
+
 static void an_idle_connection_ends_quietly(void **unused)
 {
     struct h1_rig rig;
@@ -398,6 +418,7 @@ int main(void)
         cmocka_unit_test(bytes_before_the_request_was_written_answer_nothing),
         cmocka_unit_test(the_end_says_how_much_is_missing),
         cmocka_unit_test(a_reason_is_passed_on_even_where_eof_would_do),
+        cmocka_unit_test(an_end_cut_off_below_is_empty_until_an_answer_begins),
         cmocka_unit_test(an_idle_connection_ends_quietly),
         cmocka_unit_test(a_cancel_before_the_first_byte_keeps_the_connection),
         cmocka_unit_test(a_cancel_from_inside_any_event_is_the_end),
