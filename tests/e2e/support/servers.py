@@ -5,6 +5,8 @@ All web servers serve the same: index.html, /empty (0 bytes), /byte (1), /mib (1
 Each has a port for every listener of LISTENERS that it can have, and a Unix socket.
 """
 import hashlib
+import http.client
+import json
 import os
 import pwd
 import random
@@ -296,6 +298,7 @@ class Origin(Server):
     def __init__(self):
         super().__init__()
         self.program = case.program("TERN_ORIGIN")
+        self.asked = 0
 
     def configure(self):
         self.ca = self.path("ca.pem")
@@ -310,3 +313,15 @@ class Origin(Server):
             return False
         self.http, self.https = lines[:2]
         return True
+
+    def stats(self):
+        """Its counters, asked by another client than the one under test, whose questions are left out."""
+        connection = http.client.HTTPConnection(self.http.removeprefix("http://"))
+        connection.request("GET", "/stats")
+        stats = json.load(connection.getresponse())
+        connection.close()
+        self.asked += 1
+        for count in ("requests", "connections"):
+            stats[count] -= self.asked
+        stats["methods"]["GET"] -= self.asked
+        return stats
