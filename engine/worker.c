@@ -141,8 +141,8 @@ void tern_worker_free(struct tern_engine *engine)
         return;
     engine->worker = NULL;
     tern_task_cancel(&worker->inline_task);
-    if (!engine->io->ops->forked(
-            engine->io)) { /* in a child the lock may be held for ever, and no thread is there to join */
+    /* In a child the lock may be held for ever, and there is no thread to join. */
+    if (!engine->io->ops->forked(engine->io)) {
         pthread_mutex_lock(&worker->lock);
         worker->is_ending = true;
         pthread_cond_broadcast(&worker->wanted);
