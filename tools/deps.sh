@@ -5,7 +5,6 @@
 #   tools/deps.sh test         what the tests run; prints the folder with the test servers
 #   tools/deps.sh lint         formatter and checkers
 #   tools/deps.sh coverage     the coverage report
-#   tools/deps.sh missing lint|...   only name what is not installed
 #
 # The test servers (nginx, Apache, h2o, dnsmasq) are unpacked into the cache, not installed: installed, they would run
 # as services on the machine of whoever tried `./run test`. Libraries that they need and this system lacks are unpacked
@@ -21,7 +20,7 @@ packages_for() {
         ;;
     # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.
     test) echo libcmocka-dev libunistring-dev python3 openssl procps strace binutils ;;
-    lint) echo clang-format clang-tidy cppcheck python3 libcmocka-dev ;;
+    lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
     coverage) echo gcovr ;;
     *) die "no such group of packages: $1" ;;
     esac
@@ -116,9 +115,5 @@ build | test | lint | coverage)
     test) unpack_servers ;;
     esac
     ;;
-missing)
-    # shellcheck disable=SC2046
-    missing $(packages_for "${2-}")
-    ;;
-*) die "usage: tools/deps.sh build|test|lint|coverage, or missing and one of them" ;;
+*) die "usage: tools/deps.sh build|test|lint|coverage" ;;
 esac

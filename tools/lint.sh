@@ -4,8 +4,19 @@ set -eu
 cd "$(dirname "$0")/.."
 
 say() { echo "lint: $*" >&2; }
-have() { command -v "$1" >/dev/null 2>&1; }
 failed=
+
+# needs WHAT TOOL...: whether WHAT can run. Only --no-install lets it pass by not running.
+needs() {
+    what=$1
+    shift
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null 2>&1 && continue
+        say "$what not checked: no $tool"
+        [ -z "$install" ] || failed="$failed $what"
+        return 1
+    done
+}
 
 install=yes
 case ${1-} in
@@ -22,7 +33,7 @@ if [ -n "$install" ]; then
 fi
 
 check_format() {
-    have clang-format || { say "format not checked: no clang-format"; return; }
+    needs format clang-format git || return 0
     # Releases of clang-format differ in what they make of the same file.
     if ! clang-format --version | grep -q 'version 14\.'; then
         say "format not checked: that takes clang-format 14"
@@ -40,18 +51,19 @@ check_format() {
 }
 
 check_arrows() {
-    have python3 || { say "arrows not checked: no python3"; return; }
+    needs arrows python3 || return 0
     python3 -B tools/arrows.py --self-test && python3 -B tools/arrows.py || failed="$failed arrows"
 }
 
 check_tidy() {
-    for tool in clang-tidy clang python3; do
-        have "$tool" || { say "clang-tidy not run: no $tool"; return; }
-    done
+    needs clang-tidy clang-tidy clang cmake ninja python3 || return 0
     # Only configured, for the list of files and flags.
     mkdir -p build
     if ! cmake --preset clang >build/lint.log 2>&1; then
-        if [ -z "$install" ]; then say "clang-tidy not run: cmake cannot configure (build/lint.log)"; return; fi
+        if [ -z "$install" ]; then
+            say "clang-tidy not checked: cmake cannot configure (build/lint.log)"
+            return
+        fi
         cat build/lint.log >&2
         failed="$failed configure"
         return
