@@ -53,7 +53,7 @@ static void lookup_order(struct tern_lookup *lookup)
     struct tern_dns_address *rest = lookup->addresses + lookup->taken;
     size_t count = lookup->count - lookup->taken;
 
-    if (lookup->keeps_order || count < 2)
+    if (count < 2)
         return;
     for (size_t i = 0; i < count; i++)
         tern_dns_find_source(lookup->dns->engine, &rest[i]);
@@ -235,7 +235,6 @@ static void lookup_add_literals(struct tern_lookup *lookup, const struct tern_ho
         added->scope = (uint32_t)scope;
     }
     lookup->has_news = lookup->count != 0;
-    lookup->keeps_order = true;
     lookup_answered(lookup);
 }
 

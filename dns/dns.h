@@ -71,7 +71,6 @@ struct tern_lookup {
     struct tern_lookup_leg v6, v4;
     struct tern_dns_address *addresses; /* those from taken on may still be dialled, the best first */
     size_t count, taken;
-    bool keeps_order;   /* an override: neither sorted nor interleaved */
     bool delay_is_over; /* the resolution delay: until then IPv4 waits for the answer about IPv6 */
     bool has_news;      /* addresses that on_change has not announced */
     struct tern_task task;

@@ -429,10 +429,12 @@ static void test_server_over_ipv6(void **state)
 static void test_search_and_change_of_resolv_conf(void **state)
 {
     struct rig rig;
+    uint64_t live;
 
     (void)state;
     rig_init(&rig, dnsmasq_only(), 0);
     expect_found(&rig, "www", "192.0.2.10", 0);
+    live = faultmem_live();
     expect_not(&rig, "www.test", TERN_IP_V4, TERN_DNS_NOT_FOUND);
     write_file(servers.resolv_conf, "search other.test # longer\n");
     expect_found(&rig, "www", "192.0.2.10", 0); /* not looked at again yet */
@@ -444,6 +446,7 @@ static void test_search_and_change_of_resolv_conf(void **state)
     write_file(servers.resolv_conf, "search sub.test\n");
     move_on(&rig, TERN_DNS_CHECK_NS);
     expect_found(&rig, "www", "192.0.2.10", 0);
+    assert_int_equal(faultmem_live(), live); /* the channels before it are gone */
     rig_free(&rig);
 }
 

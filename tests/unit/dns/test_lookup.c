@@ -233,7 +233,8 @@ static void test_overrides(void **state)
     expect(&rig, "other.test", TERN_IP_ANY, "");
     assert_int_equal(tern_dns_stats(rig.dns)->queries, 2); /* other.test */
 
-    overrides[0].port = 0;
+    overrides[0] = overrides[5];
+    overrides[5] = (struct tern_resolve_override){.host = "*", .addresses = one, .address_count = 1};
     assert_int_equal(tern_dns_configure(rig.dns, &config, NULL), TERN_OK);
     expect(&rig, "other.test", TERN_IP_ANY, "192.0.2.1:80");
     expect(&rig, "a.test", TERN_IP_V6, "[2001:db8::2]:80");
@@ -321,6 +322,18 @@ static void test_no_delay_without_need(void **state)
     assert_int_equal(seen.end_ns - from_ns, 300 * TERN_MS);
     assert_int_equal(seen.changes, 2);
     assert_string_equal(seen.taken, "[2001:db8::1]:80 192.0.2.1:80");
+
+    /* After an address of IPv6 it is IPv4's turn, even if another of IPv6 is better and was there before. */
+    struct tern_sockaddr address;
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1 2001:db8::1 2001:db8::2", 0);
+    seen.takes_none = true;
+    start(&rig, &seen, "a.test", TERN_IP_ANY);
+    simio_run(rig.sim, TERN_MS);
+    assert_true(tern_lookup_next(&seen.lookup, &address));
+    simio_run(rig.sim, TERN_S);
+    take_all(&seen);
+    assert_string_equal(seen.taken, "192.0.2.1:80 [2001:db8::2]:80");
+    seen.takes_none = false;
 
     fakedns_answer(rig.servers, "b.test", "192.0.2.1", 0);
     fakedns_takes(rig.servers, "b.test", TERN_IP_V6, 10 * TERN_MS);
@@ -608,6 +621,21 @@ static void test_cancel_at_every_moment(void **state)
     }
 }
 
+/* What needs no server is told later all the same, and can be cancelled until then. */
+static void test_cancel_before_the_news(void **state)
+{
+    struct seen seen = {0};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    start(&rig, &seen, "192.0.2.1", TERN_IP_ANY);
+    tern_lookup_cancel(&seen.lookup);
+    simio_run(rig.sim, TERN_S);
+    assert_int_equal(seen.changes, 0);
+    rig_free(&rig);
+}
+
 static void test_inside_on_change(void **state)
 {
     struct seen cancels = {.cancels = true}, restarts = {0}, again = {0};
@@ -763,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_hosts_file),
         cmocka_unit_test(test_end_while_the_hosts_file_is_read),
         cmocka_unit_test(test_cancel_at_every_moment),
+        cmocka_unit_test(test_cancel_before_the_news),
         cmocka_unit_test(test_inside_on_change),
         cmocka_unit_test(test_queries_max),
         cmocka_unit_test(test_no_memory),
