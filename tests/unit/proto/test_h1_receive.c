@@ -358,6 +358,8 @@ static void caps_are_exact_and_named(void **unused)
         assert_non_null(strstr(capped(&rig, OK, FILL, 3, "Content-Length: 0\r\n\r\n", k), "end\n"));
         assert_non_null(strstr(capped(&rig, OK, FILL, 3, "Content-Length: 00\r\n\r\n", k),
                                "line 6: with it, more than head_bytes_max 200 bytes"));
+        /* Of two caps the nearer one is named, however much came at once. */
+        assert_non_null(strstr(capped(&rig, OK FILL FILL FILL "A: ", "x", 100, "\r\n", k), "head_bytes_max"));
         assert_non_null(strstr(capped(&rig, OK, "A: b\r\n", 4, "Content-Length: 0\r\n\r\n", k), "end\n"));
         assert_non_null(strstr(capped(&rig, OK, "A: b\r\n", 5, "Content-Length: 0\r\n\r\n", k),
                                "line 7: more fields than head_fields_max 5"));
