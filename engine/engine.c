@@ -444,6 +444,13 @@ void tern_engine_remove_member(struct tern_engine *engine, struct tern_member *m
     engine->member_count--;
 }
 
+uint64_t tern_engine_now(struct tern_engine *engine)
+{
+    if (!engine->in_turn)
+        engine->now_ns = engine->io->ops->now(engine->io);
+    return engine->now_ns;
+}
+
 uint64_t tern_engine_wall(struct tern_engine *engine)
 {
     return engine->io->ops->wall(engine->io);

@@ -4,10 +4,11 @@
  *
  * 1. Everything here belongs to the engine's thread, but tern_engine_post and tern_slots_reserve/_cancel.
  * 2. User callbacks run only inside a turn or a shutdown (engine->in_turn).
- * 3. now_ns is the time at which this turn began its work. It moves between turns only.
+ * 3. now_ns is the time at which this turn began its work. It moves between turns only: read it by tern_engine_now, which
+ *    looks at the clock where no turn is going on.
  * 4. Outside of a turn, in pollable mode, the descriptor is readable or its timer armed whenever there is work.
- * 5. What is freed while callbacks may be on the stack or an event may name it is buried: its memory goes at the
- * turn's end. */
+ * 5. What is freed while callbacks may be on the stack or an event may name it is buried: its memory goes when the turn
+ *    ends. */
 #ifndef TERN_ENGINE_ENGINE_H
 #define TERN_ENGINE_ENGINE_H
 
@@ -51,8 +52,7 @@ struct tern_member {
     struct tern_list node;
     void (*on_shutdown)(struct tern_member *member); /* end every call, through its callback, now */
     void (*on_free)(struct tern_member *member);     /* free everything, no callbacks */
-    void (*on_fork)(
-        struct tern_member *member); /* in the child: end every call with TERN_EFORK; close, write nothing */
+    void (*on_fork)(struct tern_member *member);     /* in the child: end every call with TERN_EFORK; write nothing */
 };
 
 enum tern_engine_state {
@@ -69,10 +69,8 @@ struct tern_engine {
     enum tern_engine_state state;
     bool in_turn;
     uint64_t now_ns;
-    struct tern_rand rand; /* not for secrets: io->random is */
-    unsigned char
-        *scratch; /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse, never across a callback into a user
-        * */
+    struct tern_rand rand;  /* not for secrets: io->random is */
+    unsigned char *scratch; /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse */
 
     struct tern_wheel wheel;
     struct tern_list due; /* timers taken from the wheel in this turn */
@@ -115,6 +113,10 @@ TERN_MUST_USE enum tern_error tern_engine_turn(struct tern_engine *engine, bool 
 
 /* The time of the next work: 0 if there is some now, a deadline, or TERN_OFF if all is quiet (descriptors aside). */
 uint64_t tern_engine_next(struct tern_engine *engine);
+
+/* The time of this turn; between turns the clock's, latched anew, so that what is started there gets its whole timeout:
+ * functions of the public API that start something ask for it first. */
+uint64_t tern_engine_now(struct tern_engine *engine);
 
 /* Nanoseconds since 1970-01-01 UTC, for what HTTP dates. Not latched. */
 uint64_t tern_engine_wall(struct tern_engine *engine);

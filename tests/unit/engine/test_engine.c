@@ -1,4 +1,5 @@
-/* The reactor: turns, tasks, timers, posts, graveyard, shutdown. Virtual time, but for what only the real system shows. */
+/* The reactor: turns, tasks, timers, posts, graveyard, shutdown. In virtual time, but for what only the real system can
+ * show. */
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -36,6 +37,9 @@ static enum tern_error post(struct tern_engine *engine, const char *what)
 {
     return tern_post(engine, log_user, (void *)(uintptr_t)what);
 }
+
+/* The engine that callbacks without a better way call into. */
+static struct tern_engine *inner;
 
 /* A timer or task with a letter. */
 struct actor {
@@ -98,6 +102,28 @@ static void test_timers_by_deadline_then_arming(void **state)
     assert_int_equal(tern_engine_free(engine), TERN_OK);
 }
 
+static void note_time(void *user)
+{
+    uint64_t *seen = user;
+    seen[0] = tern_engine_now(inner);
+    (void)inner->io->ops->wait(inner->io, &(struct tern_io_event){0}, 1, seen[0] + TERN_S); /* a slow callback */
+    seen[1] = tern_engine_now(inner);
+}
+
+static void test_time_stands_still_in_a_turn_only(void **state)
+{
+    (void)state;
+    struct simio *sim = simio_new(NULL, &inner);
+    uint64_t seen[2];
+    assert_int_equal(tern_post(inner, note_time, seen), TERN_OK);
+    simio_run(sim, TERN_S);
+    assert_int_equal(seen[0], SIMIO_START_NS);
+    assert_int_equal(seen[1], SIMIO_START_NS);
+    simio_run(sim, TERN_S); /* nothing happens: no turn ends it */
+    assert_int_equal(tern_engine_now(inner), simio_now(sim));
+    tern_engine_free(inner);
+}
+
 static void test_an_idle_engine_does_nothing(void **state)
 {
     (void)state;
@@ -142,8 +168,6 @@ static void test_what_repeats_itself_waits_for_the_next_turn(void **state)
     assert_string_equal(log_text, "tabtaa");
     tern_engine_free(engine);
 }
-
-static struct tern_engine *inner;
 
 static void call_everything(void *user)
 {
@@ -560,6 +584,7 @@ int main(void)
     faultmem_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_by_deadline_then_arming),
+        cmocka_unit_test(test_time_stands_still_in_a_turn_only),
         cmocka_unit_test(test_an_idle_engine_does_nothing),
         cmocka_unit_test(test_what_repeats_itself_waits_for_the_next_turn),
         cmocka_unit_test(test_busy_from_inside),

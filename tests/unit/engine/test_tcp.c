@@ -1,4 +1,4 @@
-/* The TCP stream: over the scripted system for what is asked of it and when, over real sockets for what they really do. */
+/* The TCP stream: over the scripted system for what is asked of it and when, over real sockets for what they do. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
