@@ -44,6 +44,7 @@ static void provider_info(struct tern_tls_provider *provider, const struct tern_
         .suite = mbedtls_ssl_get_ciphersuite(&tls->ssl),
         .alpn = mbedtls_ssl_get_alpn_protocol(&tls->ssl), /* one of ours: mbedTLS gives the pointer it was given */
         .resumed = tls->is_resumed,
+        .offered = tls->session_offered,
         .verify = &tls->verify.fault,
     };
 }

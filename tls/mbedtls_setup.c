@@ -121,6 +121,8 @@ static void offer_session(struct tern_tls_stream *tls)
     tls->session_offered = mbedtls_ssl_session_load(&parsed, session->bytes, session->len) == 0 &&
                            mbedtls_ssl_set_session(&tls->ssl, &parsed) == 0;
     mbedtls_ssl_session_free(&parsed);
+    /* A resumed handshake shows no certificate: what comes of it may not outlive the one that it goes back to. */
+    tls->verify.valid_until_s = session->valid_until_s;
     if (session->is_single_use)
         tern_session_free(session);
 }
@@ -128,15 +130,12 @@ static void offer_session(struct tern_tls_stream *tls)
 static uint64_t expiry(const struct tern_tls_stream *tls, const mbedtls_ssl_session *session)
 {
     uint64_t lifetime_s = session->MBEDTLS_PRIVATE(ticket_lifetime);
-    uint64_t until_s;
 
     if (lifetime_s == 0)
         lifetime_s = TERN_TLS_SESSION_S_DEFAULT;
     if (lifetime_s > TERN_TLS_SESSION_S_MAX)
         lifetime_s = TERN_TLS_SESSION_S_MAX;
-    until_s = tern_engine_wall(tls->tls->engine) / TERN_S + lifetime_s;
-    /* A resumed handshake shows no certificate: it may not outlive the one it stands for. */
-    return until_s < tls->verify.valid_until_s ? until_s : tls->verify.valid_until_s;
+    return tern_engine_wall(tls->tls->engine) / TERN_S + lifetime_s;
 }
 
 void tern_tls_session_save(struct tern_tls_stream *tls)
@@ -158,6 +157,7 @@ void tern_tls_session_save(struct tern_tls_stream *tls)
     }
     if (mbedtls_ssl_session_save(&session, bytes, len, &len) == 0)
         tern_session_cache_add(&tls->tls->sessions, tls->session_key, bytes, len, expiry(tls, &session),
+                               tls->verify.valid_until_s,
                                mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_3);
     tern_mem_wipe(bytes, len);
     tern_mem_free(bytes);

@@ -197,8 +197,9 @@ static enum tern_flow finish_handshake(struct tern_tls_stream *tls)
         return end_failed(tls);
     }
     set_state(tls, TERN_TLS_OPEN);
-    /* In TLS 1.2 the session is complete now; in 1.3 tickets come later. */
-    if (mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+    /* In TLS 1.2 the session is complete now; in 1.3 tickets come later. One that was resumed keeps its old end: with a
+     * session of TLS 1.2 mbedTLS offers nothing above, and a server that has learnt 1.3 must get to show it. */
+    if (mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2 && !tls->is_resumed)
         tern_tls_session_save(tls);
     return end(tls, TERN_FLOW_OK);
 }

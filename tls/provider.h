@@ -63,12 +63,15 @@ struct tern_tls_open {
     size_t alpn_count;                /* 0 to TERN_TLS_ALPN_MAX; 0: none is sent */
 };
 
-/* What was agreed. Static texts all but verify. */
+/* What was agreed, after the handshake's OK; after its failure only offered says something. Static texts all but verify. */
 struct tern_tls_info {
-    const char *version;             /* "TLSv1.3" */
-    const char *suite;               /* "TLS1-3-AES-128-GCM-SHA256" */
-    const char *alpn;                /* the one of the opener's texts that the peer chose, or NULL */
-    bool resumed;                    /* with a session ticket: no certificate was sent */
+    const char *version; /* "TLSv1.3" */
+    const char *suite;   /* "TLS1-3-AES-128-GCM-SHA256" */
+    const char *alpn;    /* the one of the opener's texts that the peer chose, or NULL */
+    bool resumed;        /* with a session ticket: no certificate was sent */
+    bool offered;        /* a session was offered. If the handshake failed it is forgotten by now: a new connection
+                                        would try a full handshake, and may well succeed (a server that has gone back to TLS
+                                        1.2, or to another key) */
     const struct tern_fault *verify; /* error TERN_OK, or what was wrong and insecure let pass. Borrowed until close */
 };
 
@@ -95,7 +98,6 @@ struct tern_tls_provider_ops {
     enum tern_error (*open)(struct tern_tls_provider *provider, const struct tern_tls_open *how,
                             struct tern_bytestream **out, struct tern_fault *fault);
 
-    /* After the handshake's OK. */
     void (*info)(struct tern_tls_provider *provider, const struct tern_bytestream *stream, struct tern_tls_info *out);
 
     /* When all its streams are closed. Loads under way are detached. */

@@ -68,7 +68,8 @@ static void evict(struct tern_session_cache *cache, const uint8_t key[TERN_SESSI
 }
 
 void tern_session_cache_add(struct tern_session_cache *cache, const uint8_t key[TERN_SESSION_KEY_BYTES],
-                            const void *bytes, size_t len, uint64_t expires_s, bool is_single_use)
+                            const void *bytes, size_t len, uint64_t expires_s, uint64_t valid_until_s,
+                            bool is_single_use)
 {
     struct tern_session *session;
 
@@ -78,7 +79,8 @@ void tern_session_cache_add(struct tern_session_cache *cache, const uint8_t key[
     if (session == NULL)
         return;
     memcpy(session->key, key, TERN_SESSION_KEY_BYTES);
-    session->expires_s = expires_s;
+    session->expires_s = expires_s < valid_until_s ? expires_s : valid_until_s;
+    session->valid_until_s = valid_until_s;
     session->is_single_use = is_single_use;
     session->len = len;
     memcpy(session->bytes, bytes, len);

@@ -26,8 +26,9 @@ struct tern_session_cache {
 struct tern_session {
     struct tern_list node;
     uint8_t key[TERN_SESSION_KEY_BYTES];
-    uint64_t expires_s; /* wall time */
-    bool is_single_use; /* TLS 1.3 (RFC 8446 appendix C.4): reuse would let an observer link connections */
+    uint64_t expires_s;     /* wall time, as the next */
+    uint64_t valid_until_s; /* the end of the certificates that it goes back to, by however many resumptions */
+    bool is_single_use;     /* TLS 1.3 (RFC 8446 appendix C.4): reuse would let an observer link connections */
     size_t len;
     unsigned char bytes[];
 };
@@ -38,7 +39,8 @@ void tern_session_cache_deinit(struct tern_session_cache *cache);
 /* Copies a session in; it pushes out the oldest of its key, or of all, where there are too many. What does not fit or finds no memory
  * is not kept: the next handshake is a full one. */
 void tern_session_cache_add(struct tern_session_cache *cache, const uint8_t key[TERN_SESSION_KEY_BYTES],
-                            const void *bytes, size_t len, uint64_t expires_s, bool is_single_use);
+                            const void *bytes, size_t len, uint64_t expires_s, uint64_t valid_until_s,
+                            bool is_single_use);
 
 /* The newest session of the key that has not expired, or NULL. Borrowed until the next call on the cache; one for single use is no
  * longer in it and is the caller's to end with tern_session_free. */

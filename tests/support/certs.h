@@ -35,8 +35,7 @@ struct cert_spec {
     unsigned rsa_bits;    /* instead of P-256 */
     int name_constraints; /* 1: has some; 2: critical ones */
     size_t padding;       /* bytes of an extension that nobody reads */
-    bool
-        reuse_name_of_issuer_only; /* sign with an own key though the issuer's name is another's: a forged certificate */
+    bool own_signature;   /* signed with its own key though it names an issuer: a forged one */
 };
 
 struct cert *cert_new(struct cert_spec spec);
