@@ -261,7 +261,12 @@ static void broken(struct tern_conn *conn, const struct tern_fault *reason)
     tern_conn_close(conn, false);
 }
 
-enum step { STEP_ON, STEP_WAIT, STEP_GONE };
+enum step {
+    STEP_ON,
+    STEP_WAIT, /* nothing more can be done now */
+    STEP_DEAF, /* the peer takes nothing any more; it may have answered before that (413 and a close, say) */
+    STEP_GONE  /* the connection is closed */
+};
 
 /* Writes until the codec has nothing more or the stream takes nothing more. */
 static enum step write_out(struct tern_conn *conn)
@@ -279,8 +284,7 @@ static enum step write_out(struct tern_conn *conn)
             conn->codec->ops->wrote(conn->codec, written);
             moved = true;
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
-            broken(conn, &conn->stream->fault);
-            return STEP_GONE;
+            return STEP_DEAF;
         } else {
             if (moved || exchange->watchdog.blocked_ns == 0)
                 exchange->watchdog.blocked_ns = now(conn);
@@ -367,9 +371,11 @@ static void watch_silence(struct tern_exchange *exchange, uint64_t now_ns)
 
 static enum step turn(struct tern_conn *conn)
 {
-    enum step step = write_out(conn);
+    enum step written = write_out(conn);
 
-    for (int reads = 0; step != STEP_GONE; reads++) {
+    for (int reads = 0;; reads++) {
+        enum step step;
+
         if (conn->exchange != NULL && is_held_back(conn->exchange))
             return STEP_WAIT;
         if (reads == TERN_CONN_READS_MAX) {
@@ -377,14 +383,15 @@ static enum step turn(struct tern_conn *conn)
             return STEP_WAIT;
         }
         step = read_in(conn);
-        if (step == STEP_WAIT)
+        if (step == STEP_WAIT && written == STEP_DEAF) {
+            broken(conn, &conn->stream->fault);
+            return STEP_GONE;
+        }
+        if (step != STEP_ON || conn->exchange == NULL)
             return step;
-        if (step == STEP_ON && conn->exchange == NULL)
-            return step;
-        if (step == STEP_ON)
-            step = write_out(conn); /* an answer may have lifted what held the request */
+        if (written != STEP_DEAF)
+            written = write_out(conn); /* an answer may have lifted what held the request */
     }
-    return STEP_GONE;
 }
 
 static void pump(struct tern_conn *conn)
