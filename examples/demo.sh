@@ -51,7 +51,8 @@ origin=$!
 tries=0
 until [ "$(wc -l <"$dir/origin")" = 3 ]; do
     tries=$((tries + 1))
-    [ "$tries" -le 100 ] && kill -0 "$origin" 2>/dev/null || die "the origin does not start"
+    kill -0 "$origin" 2>/dev/null || die "the origin does not start"
+    [ "$tries" -le 100 ] || die "the origin does not say where it serves"
     sleep 0.1
 done
 http=$(sed -n 1p "$dir/origin")
