@@ -220,7 +220,7 @@ static void refresh_done(struct tern_job *job, bool cancelled)
         return;
     }
     cares->refresh = NULL;
-    cares->checked_ns = cares->engine->now_ns;
+    cares->checked_ns = tern_engine_now(cares->engine);
     if (refresh->channel != NULL)
         take_channel(cares, refresh);
     refresh_free(refresh);
@@ -273,8 +273,8 @@ static enum tern_error cares_query(struct tern_resolver *resolver, const char *n
     struct cares *cares = TERN_CONTAINER_OF(resolver, struct cares, resolver);
     size_t name_size = strlen(name) + 1;
     struct cares_request *request = tern_mem_calloc(1, sizeof(*request) + name_size);
-    bool is_fresh =
-        cares->channel != NULL && !cares->is_stale && cares->engine->now_ns - cares->checked_ns < TERN_DNS_CHECK_NS;
+    bool is_fresh = cares->channel != NULL && !cares->is_stale &&
+                    tern_engine_now(cares->engine) - cares->checked_ns < TERN_DNS_CHECK_NS;
     enum tern_error error = TERN_OK;
 
     if (request == NULL)

@@ -269,6 +269,6 @@ void tern_cares_channel_rearm(struct tern_cares_channel *channel)
     }
     /* c-ares cuts to whole milliseconds: one more, so as not to come before the time and spin until it is there. */
     tern_timer_arm(channel->engine, &channel->timer,
-                   tern_u64_add_sat(channel->engine->now_ns,
+                   tern_u64_add_sat(tern_engine_now(channel->engine),
                                     (uint64_t)wait.tv_sec * TERN_S + (uint64_t)wait.tv_usec * 1000 + TERN_MS));
 }

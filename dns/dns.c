@@ -90,7 +90,7 @@ static void lookup_settle(struct tern_lookup *lookup)
     }
     if (lookup->v6.is_waiting && !lookup->delay_is_over) {
         if (lookup->has_news && !tern_timer_is_armed(&lookup->delay))
-            tern_timer_arm(engine, &lookup->delay, engine->now_ns + TERN_DNS_RESOLUTION_DELAY_NS);
+            tern_timer_arm(engine, &lookup->delay, tern_engine_now(engine) + TERN_DNS_RESOLUTION_DELAY_NS);
         return;
     }
     lookup->delay_is_over = true;
@@ -132,7 +132,7 @@ static void on_answer(struct tern_dns_query *query, const struct tern_dns_answer
     struct tern_dns_entry *entry = TERN_CONTAINER_OF(query, struct tern_dns_entry, query);
     struct tern_dns *dns = entry->owner;
     const struct tern_dns_settings *settings = &dns->settings;
-    uint64_t now_ns = dns->engine->now_ns, keep_ns = 0;
+    uint64_t now_ns = tern_engine_now(dns->engine), keep_ns = 0;
     struct tern_list *node;
 
     while ((node = tern_list_pop_front(&entry->waiting)) != NULL) {
@@ -185,7 +185,7 @@ static void leg_start(struct tern_dns *dns, struct tern_lookup_leg *leg)
 
     if (!leg->is_waiting)
         return;
-    entry = tern_dns_cache_find(&dns->cache, name, leg->family, dns->engine->now_ns);
+    entry = tern_dns_cache_find(&dns->cache, name, leg->family, tern_engine_now(dns->engine));
     if (entry != NULL && entry->state != TERN_DNS_ASKING) {
         dns->stats.cache_hits++;
         leg_absorb(leg, entry->count != 0 ? TERN_DNS_FOUND : TERN_DNS_NOT_FOUND, entry->reason, entry->ips,

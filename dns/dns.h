@@ -6,8 +6,7 @@
  * those of an override keep their own order.
  *
  * Lookups that are equal share one query. Answers are kept for their TTL, "not found" for negative_ns; a failure
- * is not kept. All of it belongs to the engine's thread; start lookups from inside a turn, as the engine reads its
- * clock there. */
+ * is not kept. All of it belongs to the engine's thread. */
 #ifndef TERN_DNS_DNS_H
 #define TERN_DNS_DNS_H
 

@@ -75,7 +75,7 @@ static void job_done(struct tern_job *base, bool cancelled)
 
     if (file != NULL) {
         file->job = NULL;
-        file->checked_ns = file->engine->now_ns;
+        file->checked_ns = tern_engine_now(file->engine);
         if (job->is_read) {
             tern_hosts_free(file->table);
             file->table = job->table;
@@ -111,7 +111,7 @@ void tern_hosts_file_deinit(struct tern_hosts_file *file)
 
 bool tern_hosts_file_check(struct tern_hosts_file *file)
 {
-    uint64_t now_ns = file->engine->now_ns;
+    uint64_t now_ns = tern_engine_now(file->engine);
     size_t path_size;
 
     if (file->job != NULL)

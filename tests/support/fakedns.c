@@ -85,7 +85,7 @@ static enum tern_error fake_query(struct tern_resolver *resolver, const char *na
     tern_timer_init(&question->timer, on_due);
     tern_list_push_back(&servers->open, &question->node);
     tern_timer_arm(servers->engine, &question->timer,
-                   tern_u64_add_sat(servers->engine->now_ns, question->rule->takes_ns));
+                   tern_u64_add_sat(tern_engine_now(servers->engine), question->rule->takes_ns));
     return TERN_OK;
 }
 

@@ -141,8 +141,6 @@ static void start(struct rig *rig, struct seen *seen, const char *host, enum ter
 
     assert_int_equal(tern_host_parse(&parsed, tern_str(host), NULL), TERN_OK);
     tern_lookup_cancel(&seen->lookup);
-    if (!rig->engine->in_turn)
-        simio_run(rig->sim, 0); /* the engine reads the clock in its turns only */
     seen->rig = rig;
     seen->changes = 0;
     seen->taken[0] = '\0';
