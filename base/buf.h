@@ -62,7 +62,8 @@ void tern_buf_truncate(struct tern_buf *buf, size_t n);
 TERN_MUST_USE enum tern_error tern_buf_append(struct tern_buf *buf, const void *bytes, size_t len);
 TERN_MUST_USE enum tern_error tern_buf_append_byte(struct tern_buf *buf, char byte);
 TERN_MUST_USE enum tern_error tern_buf_printf(struct tern_buf *buf, const char *format, ...) TERN_PRINTF(2, 3);
-TERN_MUST_USE enum tern_error tern_buf_vprintf(struct tern_buf *buf, const char *format, va_list args);
+TERN_MUST_USE enum tern_error tern_buf_vprintf(struct tern_buf *buf, const char *format, va_list args)
+    TERN_PRINTF(2, 0);
 
 static inline enum tern_error tern_buf_append_str(struct tern_buf *buf, struct tern_str s)
 {

@@ -12,7 +12,8 @@
  * os_errno and tls_code become 0. */
 enum tern_error tern_fault_set(struct tern_fault *fault, enum tern_error error, const char *format, ...)
     TERN_PRINTF(3, 4);
-enum tern_error tern_fault_vset(struct tern_fault *fault, enum tern_error error, const char *format, va_list args);
+enum tern_error tern_fault_vset(struct tern_fault *fault, enum tern_error error, const char *format, va_list args)
+    TERN_PRINTF(3, 0);
 
 /* The same with os_errno set and ": " and the system's text for it behind the text. */
 enum tern_error tern_fault_errno(struct tern_fault *fault, enum tern_error error, int os_errno, const char *format, ...)
