@@ -23,10 +23,10 @@ struct tern_stream;
 /* A request as it goes to a codec. Everything is borrowed until the stream's end. Already checked (proto/request.h). */
 struct tern_outgoing {
     struct tern_str method;
-    struct tern_str scheme;    /* "http" */
-    struct tern_str authority; /* host, and port where it is not the scheme's own: the Host field or :authority */
-    struct tern_str target;    /* path and query; or "*" */
-    const struct tern_field *fields; /* all but Host, Content-Length, Transfer-Encoding, Expect, in the order of the wire */
+    struct tern_str scheme;          /* "http" */
+    struct tern_str authority;       /* host, and port where it is not the scheme's own: the Host field or :authority */
+    struct tern_str target;          /* path and query; or "*" */
+    const struct tern_field *fields; /* all but Host, Content-Length, Transfer-Encoding, Expect; in the wire's order */
     size_t field_count;
     struct tern_body_source *body; /* NULL: none */
     uint64_t body_length;          /* bytes, or TERN_LENGTH_UNKNOWN; 0 with body NULL. A method that has a meaning for
@@ -53,14 +53,14 @@ struct tern_stream_events {
 struct tern_stream {
     const struct tern_stream_events *events;
     const struct tern_outgoing *message;
-    uint32_t window_bytes;   /* how much of the body may be delivered and not yet credited */
+    uint32_t window_bytes; /* how much of the body may be delivered and not yet credited; not 0 */
 
     /* Kept by the codec, read by anyone. */
     uint64_t sent_head_bytes; /* written, as reported by tern_codec_wrote */
     uint64_t sent_body_bytes; /* without framing */
     uint64_t received_head_bytes;
     uint64_t received_body_bytes;
-    uint32_t owed_bytes;     /* delivered, not credited */
+    uint32_t owed_bytes; /* delivered, not credited */
 
     /* The codec's own. */
     int32_t id;
@@ -72,20 +72,21 @@ struct tern_codec;
 
 /* What may come of a connection once no exchange is open on it. */
 enum tern_codec_state {
-    TERN_CODEC_OPEN,   /* takes a new stream, or will when one ends */
-    TERN_CODEC_DRAIN,  /* takes none any more, finishes those it has; then the connection is closed */
-    TERN_CODEC_CLOSED  /* has none and takes none: close the connection */
+    TERN_CODEC_OPEN,  /* takes a new stream, or will when one ends */
+    TERN_CODEC_DRAIN, /* takes none any more, finishes those it has; then the connection is closed */
+    TERN_CODEC_CLOSED /* has none and takes none: close the connection */
 };
 
 struct tern_codec_ops {
     /* Takes bytes from the peer. *used < len only where a stream's window is full or it is paused (h1): the rest is fed
-     * again after a credit. An error is a broken connection: every stream has had its on_error. */
+     * again after a credit. An error is a broken connection: every stream has had its on_error, or, where the bytes
+     * too many stood behind its end, its on_end. */
     enum tern_error (*feed)(struct tern_codec *codec, const uint8_t *data, size_t len, size_t *used);
-    /* The peer's side has ended: eof with error TERN_OK, else the reason (reset, TLS, timeout, shutdown). Ends every stream (a
-     * body delimited by the close ends well with eof). */
+    /* The peer's side has ended, and feed has taken all that it sent: eof with error TERN_OK, else the reason (reset,
+     * TLS, timeout, shutdown). Ends every stream (a body delimited by the close ends well with eof). */
     void (*feed_end)(struct tern_codec *codec, const struct tern_fault *reason);
-    /* Up to max pieces to write, in order; returns how many. They stay valid until the next call of pull, wrote or feed. Nothing to
-     * write: 0. */
+    /* Up to max pieces to write (room for at least 4), in order; returns how many. They stay valid until the next call
+     * of pull, wrote or feed. Nothing to write: 0. */
     int (*pull)(struct tern_codec *codec, struct iovec *pieces, int max);
     /* bytes of what the last pull gave have been written. */
     void (*wrote)(struct tern_codec *codec, size_t bytes);

@@ -23,8 +23,8 @@
  * The connection's own state (enum tern_codec_state) only moves on: OPEN -> DRAIN -> CLOSED.
  *
  * Invariants (tern_h1_check)
- *  1. There is a stream exactly where neither direction is IDLE, and exactly where there is a scratch. (But a cancel may
- *     come from an event that shows what is in the scratch: then it stays until deinit.)
+ *  1. There is a stream exactly where neither direction is IDLE, and exactly where there is a scratch. (But a cancel
+ *     may come from an event that shows what is in the scratch: then it stays until deinit.)
  *  2. CLOSED has no stream.
  *  3. Nothing is received but after a byte of the request was written.
  *  4. STOPPED never stays OPEN: what was announced and not sent makes the connection useless (RFC 9112 9.3).
@@ -145,9 +145,9 @@ struct tern_h1 {
     llhttp_t parser;
 };
 
-/* A codec for a new connection, in caller's storage. limits is copied, spares borrowed. Allocates nothing; a submit does
- * where spares has none. A codec that is idle holds no memory; deinit (codec->ops) gives back what an exchange holds,
- * without an event. */
+/* A codec for a new connection, in caller's storage. limits is copied, spares borrowed. Allocates nothing; a submit
+ * does where spares has none. A codec that is idle holds no memory; deinit (codec->ops) gives back what an exchange
+ * holds, without an event. */
 void tern_h1_init(struct tern_h1 *h1, const struct tern_codec_limits *limits, struct tern_h1_spares *spares);
 
 /* Asserts the invariants above; nothing in release builds. */

@@ -15,9 +15,9 @@ TERN_MUST_USE enum tern_error tern_h1_status_parse(struct tern_str line, uint16_
 TERN_MUST_USE enum tern_error tern_h1_field_parse(struct tern_str line, struct tern_str *name, struct tern_str *value,
                                                   const char **why);
 
-/* The body's length by RFC 9112 6.3 as strictly as it can be read, and whether the connection lives on (9.3): begin with
- * zero, take each field as it comes, then decide. Any doubt about the length is TERN_EPROTO_FRAMING; any doubt about the
- * connection ends it. head_method: the request was HEAD. */
+/* The body's length by RFC 9112 6.3 as strictly as it can be read, and whether the connection lives on (9.3): begin
+ * with zero, take each field as it comes, then decide. Any doubt about the length is TERN_EPROTO_FRAMING; any doubt
+ * about the connection ends it. head_method: the request was HEAD. */
 TERN_MUST_USE enum tern_error tern_h1_framing_take(struct tern_h1_framing *framing, struct tern_str name,
                                                    struct tern_str value, const char **why);
 TERN_MUST_USE enum tern_error tern_h1_framing_decide(struct tern_h1_framing *framing, uint16_t status,

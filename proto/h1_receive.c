@@ -277,8 +277,8 @@ static enum tern_error informational_head(struct tern_h1 *h1, const struct tern_
     return TERN_OK;
 }
 
-/* RFC 9112 9.5: an answer that does not want the body ends the upload. One that may is read while the upload goes on, since
- * some servers answer as they read. */
+/* RFC 9112 9.5: an answer that does not want the body ends the upload. One that may is read while the upload goes on,
+ * since some servers answer as they read. */
 static void judge_upload(struct tern_h1 *h1)
 {
     if (h1->send != TERN_H1_SEND_DONE && (h1->hold || h1->status >= 300)) {

@@ -32,8 +32,8 @@ static int fail_size(struct tern_h1 *h1, const char *how)
     return -1;
 }
 
-/* What the source lends now. *got is TERN_READ_DATA only with a view that is not empty. -1: the exchange is over, since the
- * source failed or cancelled it. */
+/* What the source lends now. *got is TERN_READ_DATA only with a view that is not empty. -1: the exchange is over, since
+ * the source failed or cancelled it. */
 static int peek(struct tern_h1 *h1, struct tern_str *view, enum tern_read *got)
 {
     struct tern_body_source *source = h1->stream->message->body;

@@ -11,15 +11,15 @@
 /* What becomes of a field that a user gave. */
 enum tern_request_field {
     TERN_REQUEST_FIELD_SEND, /* goes into the fields */
-    TERN_REQUEST_FIELD_HOST, /* its value is the authority instead (RFC 9110 7.2); a second one is the caller's to refuse */
+    TERN_REQUEST_FIELD_HOST, /* its value is the authority instead (RFC 9110 7.2); a second is the caller's to refuse */
     TERN_REQUEST_FIELD_EXPECT, /* 100-continue: as expect_continue */
     TERN_REQUEST_FIELD_CLOSE,  /* Connection: close: as close */
     TERN_REQUEST_FIELD_DROP    /* says what is so anyway: Connection: keep-alive */
 };
 
-/* Checks one field of the user's and says what becomes of it. Refused are: a name that is no token, a value with CR, LF,
- * NUL or another control character (RFC 9110 5.1, 5.5), Content-Length and Transfer-Encoding, which come from the body,
- * and what belongs to the connection (RFC 9110 7.6.1).
+/* Checks one field of the user's and says what becomes of it. Refused are: a name that is no token, a value with CR,
+ * LF, NUL or another control character (RFC 9110 5.1, 5.5), Content-Length and Transfer-Encoding, which come from the
+ * body, and what belongs to the connection (RFC 9110 7.6.1).
  * Errors: TERN_EFIELD; fault names the field and the rule, and never shows the value of a secret. */
 TERN_MUST_USE enum tern_error tern_request_field_check(const struct tern_field *field, enum tern_request_field *use,
                                                        struct tern_fault *fault);
@@ -28,7 +28,8 @@ TERN_MUST_USE enum tern_error tern_request_field_check(const struct tern_field *
 #define TERN_REQUEST_HEAD_BYTES_MAX (1u << 20)
 
 /* Checks the rest: method (a token; not CONNECT, which asks for a tunnel), target (RFC 9112 3.2.1 origin-form, or "*"
- * for OPTIONS), authority (RFC 3986 3.2, without userinfo), the fields' names and values once more, and the sum of it all.
+ * for OPTIONS), authority (RFC 3986 3.2, without userinfo), the fields' names and values once more, and the sum of it
+ * all.
  * Errors: TERN_EINVAL, TERN_EURL (target, authority), TERN_EFIELD. */
 TERN_MUST_USE enum tern_error tern_request_check(const struct tern_outgoing *message, struct tern_fault *fault);
 
@@ -37,8 +38,9 @@ enum tern_request_form {
     TERN_REQUEST_TRACE /* for a person: the values of fields with TERN_FIELD_SECRET are replaced */
 };
 
-/* Appends the whole HTTP/1.1 head, with the empty line: request line, Host, the fields in their order, then what framing and
- * connection need (RFC 9112 3, 6). message has passed tern_request_check. Errors: TERN_ENOMEM, TERN_ELIMIT (of out). */
+/* Appends the whole HTTP/1.1 head, with the empty line: request line, Host, the fields in their order, then what
+ * framing and connection need (RFC 9112 3, 6). message has passed tern_request_check.
+ * Errors: TERN_ENOMEM, TERN_ELIMIT (of out). */
 TERN_MUST_USE enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_outgoing *message,
                                                       enum tern_request_form form);
 

@@ -50,10 +50,12 @@ void h1_rig_body(struct h1_rig *rig, const char *const *steps, size_t count, uin
 /* Submits rig->message (by default GET / to example.com); clears wire and log. */
 enum tern_error h1_rig_submit(struct h1_rig *rig);
 
-/* Pulls and writes, at most k bytes at a time (0: all), until there is nothing to write. Returns the number of writes. */
+/* Pulls and writes, at most k bytes at a time (0: all), until there is nothing to write; returns the number of
+ * writes. */
 size_t h1_rig_write(struct h1_rig *rig, size_t k);
 
-/* Feeds bytes in pieces of at most k (0: all); what a closed window leaves is given back as the number of bytes taken. */
+/* Feeds bytes in pieces of at most k (0: all); returns how many were taken, which is fewer where the window is
+ * full. */
 size_t h1_rig_feed_n(struct h1_rig *rig, const char *bytes, size_t len, size_t k);
 size_t h1_rig_feed(struct h1_rig *rig, const char *text);
 void h1_rig_eof(struct h1_rig *rig);

@@ -11,7 +11,8 @@
 
 #define OK "HTTP/1.1 200 OK\r\n"
 
-/* One exchange on a fresh connection. k: bytes fed at a time, 0 for all. Returns the transcript; *state is what it left. */
+/* One exchange on a fresh connection. k: bytes fed at a time, 0 for all. Returns the transcript; *state is what it
+ * left. */
 static const char *exchange(struct h1_rig *rig, const char *method, const char *answer, bool eof, size_t k,
                             enum tern_codec_state *state)
 {

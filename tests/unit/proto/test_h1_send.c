@@ -1,4 +1,5 @@
-/* What the HTTP/1.1 codec writes: the same bytes however they are taken, and no byte too many when the peer answers early. */
+/* What the HTTP/1.1 codec writes: the same bytes however they are taken, and no byte too many when the peer answers
+ * early. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
