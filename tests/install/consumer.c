@@ -21,9 +21,13 @@ void llhttp_init(void *parser)
 int main(void)
 {
     struct tern_engine *engine = NULL;
+    struct tern_client *client = NULL;
     struct tern_fault why;
     if (tern_engine_new(NULL, &engine, &why) != TERN_OK) {
         return 1;
     }
-    return tern_engine_free(engine) == TERN_OK ? 0 : 2;
+    if (tern_client_new(engine, NULL, &client, &why) != TERN_OK) {
+        return 2;
+    }
+    return tern_engine_free(engine) == TERN_OK ? 0 : 3;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Both libraries define for others only what the public headers declare with TERN_API.
+# Both libraries define for others exactly what the public headers declare with TERN_API.
 #   test_symbols.sh BUILD_DIR
 set -eu
 build=$1
@@ -14,8 +14,10 @@ cat "$root"/include/tern/*.h | tr '\n' ' ' | grep -oE 'TERN_API [^;{]*;' |
 nm -D --defined-only "$build/libtern.so" | awk '{ print $3 }' | sort -u >"$work/shared"
 nm -g --defined-only "$build/libtern.a" | awk 'NF == 3 { print $3 }' | sort -u >"$work/static"
 
+[ -s "$work/declared" ] || { echo "found no declaration" >&2; exit 1; }
 for library in shared static; do
-    [ -s "$work/$library" ] || { echo "found no symbol in the $library library" >&2; exit 1; }
-    extra=$(comm -13 "$work/declared" "$work/$library")
-    [ -z "$extra" ] || { echo "the $library library exports what no public header declares:" $extra >&2; exit 1; }
+    diff "$work/declared" "$work/$library" || {
+        echo "the $library library (right) does not export what the headers declare (left)" >&2
+        exit 1
+    }
 done
