@@ -166,13 +166,12 @@ static bool is_idempotent(const struct tern_call *call)
     return tern_fields_value(&call->own, TERN_STR("Idempotency-Key")).ptr != NULL;
 }
 
-/* Promise 4: only what is provably safe. A connection that was made for this call and died is news to the user; one that was kept and
- * died is the pool's own affair. */
+/* Promise 4: only what is provably safe. */
 static bool may_replay(struct tern_call *call)
 {
     const struct tern_result *result = &call->result;
 
-    if (call->replays >= TERN_REPLAYS_MAX || call->was_answered || !result->reused)
+    if (call->replays >= TERN_REPLAYS_MAX || call->was_answered)
         return false;
     if (tern_error_class(result->fault.error) != TERN_CLASS_PEER)
         return false;
@@ -404,8 +403,7 @@ static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
         return error;
     }
     tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
-    /* Outside of a turn the latched time is that of the last one. */
-    call->result.times.start_ns = engine->in_turn ? engine->now_ns : engine->io->ops->now(engine->io);
+    call->result.times.start_ns = tern_engine_now(engine);
     call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->timeouts.total_ns);
     set_state(call, TERN_CALL_NEW);
     tern_list_push_back(&client->calls, &call->node);
