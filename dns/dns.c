@@ -214,25 +214,38 @@ static void lookup_answered(struct tern_lookup *lookup)
     lookup_settle(lookup);
 }
 
+/* The interface that a literal's zone names, or says the number of. False: there is none. */
+static bool find_scope(struct tern_dns *dns, const struct tern_host *literal, uint32_t *scope)
+{
+    struct tern_str zone = tern_host_zone(literal); /* ends where text does, in a NUL */
+    struct tern_io *io = dns->engine->io;
+    uint64_t number = 0;
+
+    if (zone.len != 0 && !tern_u64_parse(zone, UINT32_MAX, &number))
+        number = io->ops->interface_number(io, zone.ptr);
+    *scope = (uint32_t)number;
+    return zone.len == 0 || number != 0;
+}
+
 /* Adds IP literals that the lookup wants, in their order. */
 static void lookup_add_literals(struct tern_lookup *lookup, const struct tern_host *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         bool is_ipv6 = list[i].kind == TERN_HOST_IPV6;
         struct tern_dns_address *added;
-        uint64_t scope = 0;
+        uint32_t scope;
 
         if (!wants(lookup, is_ipv6))
             continue;
-        if (list[i].zone_at != 0 && !tern_u64_parse(tern_host_zone(&list[i]), UINT32_MAX, &scope)) {
-            lookup_blame(lookup, TERN_EDNS_NOT_FOUND, "the zone must be the number of an interface");
+        if (!find_scope(lookup->dns, &list[i], &scope)) {
+            lookup_blame(lookup, TERN_EDNS_NOT_FOUND, "this machine has no such network interface");
             continue;
         }
         if ((added = lookup_grow(lookup, 1)) == NULL)
             continue;
         memcpy(added->ip.bytes, list[i].address, is_ipv6 ? 16 : 4);
         added->is_ipv6 = is_ipv6;
-        added->scope = (uint32_t)scope;
+        added->scope = scope;
     }
     lookup->has_news = lookup->count != 0;
     lookup_answered(lookup);

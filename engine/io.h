@@ -66,6 +66,9 @@ struct tern_io_ops {
     int (*names)(struct tern_io *io, int fd, struct tern_sockaddr *local, struct tern_sockaddr *peer);
     void (*close)(struct tern_io *io, int fd);
 
+    /* The number of the network interface called name, for the scope of a link-local address; 0: there is none. */
+    uint32_t (*interface_number)(struct tern_io *io, const char *name);
+
     /* Readiness. watch registers watch->fd once, edge-triggered, for READ, WRITE and END; watch_level registers it,
      * or changes what it is registered for, level-triggered, for events (READ, WRITE or both; END comes unasked);
      * unwatch takes it back and comes before close: a descriptor that a forked child still holds would go on raising

@@ -5,6 +5,7 @@
 #include "engine/io.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -304,6 +305,12 @@ static void io_free(struct tern_io *io)
     tern_mem_free(ep);
 }
 
+static uint32_t io_interface_number(struct tern_io *io, const char *name)
+{
+    (void)io;
+    return if_nametoindex(name);
+}
+
 static const struct tern_io_ops ops = {
     .socket = io_socket,
     .connect = io_connect,
@@ -312,6 +319,7 @@ static const struct tern_io_ops ops = {
     .so_error = io_so_error,
     .names = io_names,
     .close = io_close,
+    .interface_number = io_interface_number,
     .watch = io_watch,
     .watch_level = io_watch_level,
     .unwatch = io_unwatch,

@@ -684,6 +684,12 @@ static void sim_free(struct tern_io *io)
     free(sim);
 }
 
+static uint32_t sim_interface_number(struct tern_io *io, const char *name)
+{
+    (void)io;
+    return strcmp(name, "eth0") == 0 ? 2 : 0;
+}
+
 static const struct tern_io_ops ops = {
     .socket = sim_socket,
     .connect = sim_connect,
@@ -692,6 +698,7 @@ static const struct tern_io_ops ops = {
     .so_error = sim_so_error,
     .names = sim_names,
     .close = sim_close,
+    .interface_number = sim_interface_number,
     .watch = sim_watch,
     .watch_level = sim_watch_level,
     .unwatch = sim_unwatch,

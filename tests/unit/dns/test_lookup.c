@@ -184,10 +184,11 @@ static void test_literals(void **state)
     expect(&rig, "192.0.2.7", TERN_IP_ANY, "192.0.2.7:80");
     expect(&rig, "[2001:db8::7]", TERN_IP_ANY, "[2001:db8::7]:80");
     expect(&rig, "fe80::7%3", TERN_IP_ANY, "[fe80::7%3]:80");
+    expect(&rig, "fe80::7%eth0", TERN_IP_ANY, "[fe80::7%2]:80");
     expect(&rig, "192.0.2.7", TERN_IP_V6, "");
     expect(&rig, "2001:db8::7", TERN_IP_V4, "");
     expect_fault(&rig, "fe80::7%nowhere", TERN_EDNS_NOT_FOUND,
-                 "cannot look up fe80::7%nowhere: the zone must be the number of an interface");
+                 "cannot look up fe80::7%nowhere: this machine has no such network interface");
     assert_int_equal(tern_dns_stats(rig.dns)->queries, 0);
     rig_free(&rig);
 }
