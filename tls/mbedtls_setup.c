@@ -149,7 +149,7 @@ void tern_tls_session_save(struct tern_tls_stream *tls)
         return;
     /* mbedTLS gives each session out once, so that it has to be taken even if it is not kept. */
     mbedtls_ssl_session_init(&session);
-    if (mbedtls_ssl_get_session(&tls->ssl, &session) != 0 ||
+    if (mbedtls_ssl_get_session(&tls->ssl, &session) != 0 || session.MBEDTLS_PRIVATE(ticket_len) == 0 ||
         mbedtls_ssl_session_save(&session, NULL, 0, &len) != MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL ||
         len > TERN_SESSION_BYTES_MAX || (bytes = tern_mem_alloc(len)) == NULL) {
         mbedtls_ssl_session_free(&session);

@@ -46,14 +46,16 @@ static void server_go_on(struct tls_server_conn *conn)
         code = conn->is_open ? mbedtls_ssl_read(&conn->ssl, buf, sizeof(buf)) : mbedtls_ssl_handshake(&conn->ssl);
         if (code == MBEDTLS_ERR_SSL_WANT_READ)
             break;
-        if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+        if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
             conn->at_end = true;
-        else if (code < 0)
+        } else if (code < 0) {
             conn->code = code;
-        else if (!conn->is_open)
+            simio_end(conn->peer);
+        } else if (!conn->is_open) {
             conn->is_open = true;
-        else
+        } else {
             assert_int_equal(tern_buf_append(&conn->heard, buf, (size_t)code), TERN_OK);
+        }
     }
 }
 
@@ -68,7 +70,9 @@ static void on_heard(struct simio_peer *peer, void *user)
         *conn = (struct tls_server_conn){.rig = rig, .peer = peer};
         tern_buf_init(&conn->heard, SIZE_MAX);
         mbedtls_ssl_init(&conn->ssl);
-        assert_int_equal(mbedtls_ssl_setup(&conn->ssl, &rig->conf), 0);
+        conn->code = mbedtls_ssl_setup(&conn->ssl, &rig->conf);
+        if (conn->code != 0)
+            simio_end(peer);
         mbedtls_ssl_set_bio(&conn->ssl, conn, server_send, server_recv, NULL);
         simio_set_user(peer, conn);
     }
@@ -275,8 +279,10 @@ static void load(struct tls_client *client)
 
     client->waiter.on_loaded = on_loaded;
     client->error = provider->ops->load(provider, client->profile, &client->waiter);
-    if (client->error != TERN_OK)
+    if (client->error != TERN_OK) {
+        client->fault.error = client->error;
         return;
+    }
     assert_false(client->is_loaded);
     simio_run(client->rig->sim, 0);
     assert_true(client->is_loaded);
@@ -286,7 +292,8 @@ static void load(struct tls_client *client)
 struct tls_client *tls_rig_start(struct tls_rig *rig, const struct tern_tls_config *config, const char *host,
                                  uint16_t port, const char *const *alpn, size_t alpn_count)
 {
-    const struct tern_tls_config own = {.ca_pem = rig->root_pem, .ca_pem_len = strlen(rig->root_pem)};
+    const struct tern_tls_config own = {
+        .ca_pem = rig->root_pem, .ca_pem_len = strlen(rig->root_pem), .no_resumption = true};
     struct tls_client *client = calloc(1, sizeof(*client));
     struct tern_sockaddr address;
     struct tern_host parsed;
@@ -304,7 +311,10 @@ struct tls_client *tls_rig_start(struct tls_rig *rig, const struct tern_tls_conf
 
     assert_true(tern_sockaddr_parse(&address, TERN_STR(ADDRESS)));
     assert_int_equal(tern_host_parse(&parsed, tern_str(host), NULL), TERN_OK);
-    assert_int_equal(tern_tcp_start(rig->engine, &client->tcp, &address, NULL), TERN_OK);
+    client->error = tern_tcp_start(rig->engine, &client->tcp, &address, NULL);
+    client->fault = client->tcp.stream.fault;
+    if (client->error != TERN_OK)
+        return client;
     client->error = rig->provider->ops->open(rig->provider,
                                              &(struct tern_tls_open){.lower = &client->tcp.stream,
                                                                      .profile = client->profile,
