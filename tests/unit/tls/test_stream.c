@@ -227,7 +227,8 @@ static void what_waits_is_pending(void **state)
 static void one_exchange_is_one_write_and_one_read(void **state)
 {
     struct tls_client *client = connect_open(NULL);
-    struct iovec iov[3] = {{"GET / HTTP/1.1\r\n", 16}, {"\r\n", 2}, {"body", 4}};
+    char line[] = "GET / HTTP/1.1\r\n", end[] = "\r\n", body[] = "body";
+    struct iovec iov[3] = {{line, 16}, {end, 2}, {body, 4}};
     struct simio_counts before;
     size_t n = 0;
 
