@@ -69,15 +69,13 @@ static void write_file(const char *path, const char *text)
         abort();
 }
 
-/* Answers every question with SERVFAIL. */
-static pid_t start_failing(void)
+/* Answers every question with SERVFAIL, until it is killed. */
+static void fail_for_ever(int fd)
 {
-    int fd = bind_free_port(&servers.failing_port, false);
-    pid_t pid = fork();
+    unsigned char packet[2048];
 
-    if (pid == 0)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (unsigned char packet[2048]; pid == 0;) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
         struct sockaddr_in from;
         socklen_t from_len = sizeof(from);
         ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &from_len);
@@ -88,6 +86,15 @@ static pid_t start_failing(void)
         packet[3] = (unsigned char)((packet[3] & 0xf0) | 2); /* RCODE */
         sendto(fd, packet, (size_t)n, 0, (struct sockaddr *)&from, from_len);
     }
+}
+
+static pid_t start_failing(void)
+{
+    int fd = bind_free_port(&servers.failing_port, false);
+    pid_t pid = fork();
+
+    if (pid == 0)
+        fail_for_ever(fd);
     close(fd);
     return pid;
 }
