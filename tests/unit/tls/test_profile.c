@@ -17,7 +17,7 @@ static struct tls_rig rig;
 
 /* mbedTLS 3.6.6 loses a cipher context where memory runs out while it makes the keys of TLS 1.3 (ssl_tls13_keys.c frees the
  * transform, not what is in it). */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:gcm_ctx_alloc\n";
