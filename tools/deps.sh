@@ -65,7 +65,7 @@ install_now() {
 servers_path() {
     # shellcheck disable=SC1091
     distro=$(. /etc/os-release && echo "${ID:-linux}${VERSION_ID:-}")
-    hash=$(echo "$servers" | sha256sum | cut -c1-12)
+    hash=$(sha256sum "$0" | cut -c1-12)
     echo "${XDG_CACHE_HOME:-$HOME/.cache}/tern/servers-$distro-$(uname -m)-$hash"
 }
 
@@ -99,6 +99,10 @@ unpack_servers() {
             return 0
         }
         for deb in "$work"/archives/*.deb; do dpkg -x "$deb" "$stage"; done
+        # As on a system of today, where /lib is a link to /usr/lib: one folder has all libraries.
+        for dir in bin sbin lib; do
+            [ ! -d "$stage/$dir" ] || { cp -a "$stage/$dir" "$stage/usr/" && rm -r "${stage:?}/$dir"; }
+        done
         chmod 755 "$stage"
         mv -T "$stage" "$root" 2>/dev/null || [ -d "$root" ] || die "cannot move $stage to $root"
     fi
