@@ -248,10 +248,21 @@ void tern_dial_on_ready(struct tern_conn *conn)
     }
 }
 
-/* Starts an attempt with the next address. False: it failed at once. */
-static bool attempt(struct tern_dial *dial)
+/* The next address to try. They are taken one by one, as late as can be: so the families alternate even when one was
+ * looked up later than the other. */
+static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
 {
-    struct tern_sockaddr *address = &dial->addresses[dial->next++];
+    if (dial->address_count == TERN_DIAL_ADDRESSES_MAX)
+        return false;
+    if (dial->profile->unix_address.len == 0)
+        return tern_lookup_next(&dial->lookup, out);
+    *out = dial->profile->unix_address;
+    return dial->address_count == 0;
+}
+
+/* Starts an attempt. False: it failed at once. */
+static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
+{
     size_t try = dial->report.try_count;
     uint64_t now_ns = engine_of(dial)->now_ns;
     char text[TERN_SOCKADDR_TEXT_MAX];
@@ -296,48 +307,40 @@ static void fail_race(struct tern_dial *dial)
 /* Starts the next attempt that there is an address for; ends the dial when nothing is left to hope for. */
 static void advance(struct tern_dial *dial)
 {
+    struct tern_sockaddr address;
+
     tern_timer_cancel(engine_of(dial), &dial->stagger);
-    while (dial->next < dial->address_count && dial->racer_count < TERN_DIAL_RACERS_MAX)
-        if (attempt(dial))
-            break;
-    if (dial->racer_count > 0)
-        tern_timer_arm(engine_of(dial), &dial->stagger, engine_of(dial)->now_ns + TERN_DIAL_STAGGER_NS);
-    else if (!dial->is_looking)
+    while (dial->racer_count < TERN_DIAL_RACERS_MAX && next_address(dial, &address)) {
+        if (dial->address_count++ == 0) {
+            dial->resolved_ns = engine_of(dial)->now_ns;
+            set_state(dial, TERN_DIAL_RACE);
+        }
+        if (attempt(dial, &address)) {
+            tern_timer_arm(engine_of(dial), &dial->stagger, engine_of(dial)->now_ns + TERN_DIAL_STAGGER_NS);
+            return;
+        }
+    }
+    if (dial->racer_count == 0 && !dial->is_looking)
         fail_race(dial);
 }
 
 static void on_stagger(struct tern_timer *timer)
 {
-    struct tern_dial *dial = TERN_CONTAINER_OF(timer, struct tern_dial, stagger);
-
-    if (dial->next < dial->address_count)
-        advance(dial);
+    advance(TERN_CONTAINER_OF(timer, struct tern_dial, stagger));
 }
 
 /* ---- addresses ---- */
 
-static void take_address(struct tern_dial *dial, const struct tern_sockaddr *address)
-{
-    dial->addresses[dial->address_count++] = *address;
-    if (dial->state == TERN_DIAL_LOOKUP) {
-        dial->resolved_ns = engine_of(dial)->now_ns;
-        set_state(dial, TERN_DIAL_RACE);
-    }
-}
-
 static void on_addresses(struct tern_lookup *lookup)
 {
     struct tern_dial *dial = lookup->owner;
-    struct tern_sockaddr address;
 
-    while (dial->address_count < TERN_DIAL_ADDRESSES_MAX && tern_lookup_next(lookup, &address))
-        take_address(dial, &address);
     if (lookup->state == TERN_LOOKUP_ENDED) {
         dial->is_looking = false;
         dial->lookup_fault = lookup->fault;
     }
-    /* While an attempt runs its stagger decides when the next begins. */
-    if (dial->racer_count == 0 || !tern_timer_is_armed(&dial->stagger))
+    /* While the latest attempt is young its stagger decides when the next begins. */
+    if (!tern_timer_is_armed(&dial->stagger))
         advance(dial);
 }
 
@@ -377,7 +380,6 @@ static void begin_lookup(struct tern_dial *dial)
     struct tern_fault fault;
 
     if (dial->profile->unix_address.len != 0) {
-        take_address(dial, &dial->profile->unix_address);
         advance(dial);
         return;
     }

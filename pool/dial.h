@@ -43,9 +43,7 @@ struct tern_dial {
     struct tern_tls_waiter trust;
     bool needs_trust; /* TLS, and the profile is not loaded yet */
 
-    struct tern_sockaddr addresses[TERN_DIAL_ADDRESSES_MAX];
-    size_t address_count;
-    size_t next; /* the next of them to try */
+    size_t address_count; /* tried */
     struct tern_conn *racers[TERN_DIAL_RACERS_MAX];
     size_t racer_try[TERN_DIAL_RACERS_MAX]; /* which of report.tries it is; TERN_ADDRESS_TRIES_MAX: none */
     uint64_t racer_ns[TERN_DIAL_RACERS_MAX];
