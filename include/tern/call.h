@@ -25,7 +25,7 @@ enum tern_body_kind {
     TERN_BODY_NONE = 0,
     TERN_BODY_MEMORY,   /* data and length; borrowed until on_done */
     TERN_BODY_CALLBACK, /* read, and rewind if it can be sent again */
-    TERN_BODY_FD        /* a descriptor of a file, pipe or socket: borrowed until on_done, read off the loop from where it stands */
+    TERN_BODY_FD /* a descriptor of a file, pipe or socket: borrowed until on_done, read off the loop from where it stands */
 };
 
 /* As the length: not known. The body is sent chunked (RFC 9112 7.1). */
@@ -49,14 +49,15 @@ struct tern_body {
 };
 
 enum tern_expect {
-    TERN_EXPECT_AUTO = 0, /* Expect: 100-continue where the body is over 1 MiB or of unknown length (curl's rule since 7.84) */
+    TERN_EXPECT_AUTO =
+        0, /* Expect: 100-continue where the body is over 1 MiB or of unknown length (curl's rule since 7.84) */
     TERN_EXPECT_NEVER,
     TERN_EXPECT_ALWAYS
 };
 
 struct tern_request {
-    struct tern_str method; /* empty: GET. A token (RFC 9110 5.6.2); case matters */
-    struct tern_str url;    /* http or https, absolute. The fragment is not sent */
+    struct tern_str method;          /* empty: GET. A token (RFC 9110 5.6.2); case matters */
+    struct tern_str url;             /* http or https, absolute. The fragment is not sent */
     const struct tern_field *fields; /* in this order, after Host, User-Agent and Accept where those are not among them.
                                         A field with a NULL value pointer sends none of that name. Content-Length and
                                         Transfer-Encoding come from the body and are refused here */
@@ -64,46 +65,46 @@ struct tern_request {
     struct tern_body body;
     enum tern_expect expect;
     const struct tern_timeouts *timeouts; /* NULL: the client's. In it, 0 means the client's value */
-    uint64_t body_bytes_max; /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
-    bool credit;             /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
+    uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
+    bool credit;           /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
-    bool fresh_connection;   /* neither take a connection from the pool nor leave this one there */
+    bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
 };
 
 /* ---- the result ---- */
 
 enum tern_phase {
-    TERN_PHASE_START,   /* checked, not yet with the pool */
-    TERN_PHASE_POOL,    /* waits for a connection */
+    TERN_PHASE_START, /* checked, not yet with the pool */
+    TERN_PHASE_POOL,  /* waits for a connection */
     TERN_PHASE_DNS,
     TERN_PHASE_CONNECT,
     TERN_PHASE_TLS,
-    TERN_PHASE_WRITE,   /* the request is going out */
-    TERN_PHASE_WAIT,    /* the request is out, no head yet */
-    TERN_PHASE_READ,    /* the body is coming in */
+    TERN_PHASE_WRITE, /* the request is going out */
+    TERN_PHASE_WAIT,  /* the request is out, no head yet */
+    TERN_PHASE_READ,  /* the body is coming in */
     TERN_PHASE_DONE
 };
 
 /* Whether the server can have seen the last attempt's request, and so whether it could be sent again. */
 enum tern_replay {
-    TERN_REPLAY_UNSENT,   /* not one byte was given to the connection: always safe */
-    TERN_REPLAY_REFUSED,  /* the peer said it was not processed: always safe */
-    TERN_REPLAY_STALE,    /* written to a reused connection that then died before a byte came back: safe if idempotent */
-    TERN_REPLAY_MAYBE,    /* written, no complete answer: may have been processed. Safe if idempotent */
-    TERN_REPLAY_ANSWERED  /* an answer began */
+    TERN_REPLAY_UNSENT,  /* not one byte was given to the connection: always safe */
+    TERN_REPLAY_REFUSED, /* the peer said it was not processed: always safe */
+    TERN_REPLAY_STALE,   /* written to a reused connection that then died before a byte came back: safe if idempotent */
+    TERN_REPLAY_MAYBE,   /* written, no complete answer: may have been processed. Safe if idempotent */
+    TERN_REPLAY_ANSWERED /* an answer began */
 };
 
 /* Lengths of time, one after the other; 0 for a phase that the last attempt did not go through. */
 struct tern_times {
-    uint64_t start_ns;  /* monotonic clock at the call's start */
-    uint64_t pool_ns;   /* until a connection was taken or its dial began */
-    uint64_t dns_ns;    /* of the dial that served this call; 0 on a reused connection, as the next two */
+    uint64_t start_ns; /* monotonic clock at the call's start */
+    uint64_t pool_ns;  /* until a connection was taken or its dial began */
+    uint64_t dns_ns;   /* of the dial that served this call; 0 on a reused connection, as the next two */
     uint64_t tcp_ns;
     uint64_t tls_ns;
-    uint64_t write_ns;  /* until the last byte of the request was given to the system */
-    uint64_t wait_ns;   /* until the first byte of the final head */
-    uint64_t read_ns;   /* until the end */
-    uint64_t total_ns;  /* from start_ns, earlier attempts included */
+    uint64_t write_ns; /* until the last byte of the request was given to the system */
+    uint64_t wait_ns;  /* until the first byte of the final head */
+    uint64_t read_ns;  /* until the end */
+    uint64_t total_ns; /* from start_ns, earlier attempts included */
 };
 
 #define TERN_ADDRESS_TEXT_MAX 64
@@ -120,28 +121,28 @@ struct tern_address_try {
 #define TERN_ADDRESS_TRIES_MAX 8
 
 struct tern_result {
-    struct tern_fault fault;   /* fault.error is TERN_OK when a whole response came, whatever its status */
-    enum tern_phase phase;     /* where it ended; TERN_PHASE_DONE when all is well */
+    struct tern_fault fault; /* fault.error is TERN_OK when a whole response came, whatever its status */
+    enum tern_phase phase;   /* where it ended; TERN_PHASE_DONE when all is well */
     enum tern_replay replay;
-    uint32_t attempt;          /* 1 for the first */
-    uint32_t hop;              /* 1 for the URL asked for */
-    uint16_t status;           /* of the final head, 0 if none came */
+    uint32_t attempt; /* 1 for the first */
+    uint32_t hop;     /* 1 for the URL asked for */
+    uint16_t status;  /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;
 
-    uint64_t sent_head_bytes;  /* of the last attempt, as given to the connection, above TLS */
+    uint64_t sent_head_bytes; /* of the last attempt, as given to the connection, above TLS */
     uint64_t sent_body_bytes;
     uint64_t received_head_bytes; /* informational heads and trailers included */
     uint64_t received_body_bytes; /* without framing */
 
-    bool reused;               /* the connection had carried a call before */
+    bool reused; /* the connection had carried a call before */
     char local[TERN_ADDRESS_TEXT_MAX];
     char remote[TERN_ADDRESS_TEXT_MAX];
     struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX]; /* of the dial that served this call, in order of start */
     size_t try_count;
 
-    const char *tls_version;   /* "TLSv1.3"; NULL without TLS. Static text, as the next */
-    const char *tls_suite;     /* "TLS-AES-128-GCM-SHA256" */
+    const char *tls_version; /* "TLSv1.3"; NULL without TLS. Static text, as the next */
+    const char *tls_suite;   /* "TLS-AES-128-GCM-SHA256" */
     bool tls_resumed;
     enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
 };
@@ -149,8 +150,8 @@ struct tern_result {
 /* ---- watching it ---- */
 
 enum tern_trace_kind {
-    TERN_TRACE_INFO,        /* one line for a person: what was resolved, dialled, agreed, reused, closed */
-    TERN_TRACE_SENT_LINE,   /* one line of the request's head, without CRLF; secrets are replaced */
+    TERN_TRACE_INFO,         /* one line for a person: what was resolved, dialled, agreed, reused, closed */
+    TERN_TRACE_SENT_LINE,    /* one line of the request's head, without CRLF; secrets are replaced */
     TERN_TRACE_RECEIVED_LINE /* one line of a response's head, without CRLF; Set-Cookie is replaced likewise */
 };
 

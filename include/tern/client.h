@@ -19,14 +19,16 @@ struct tern_client;
 
 /* The four phases and the bounds over them. Each is a length of time in nanoseconds; TERN_OFF for none. */
 struct tern_timeouts {
-    uint64_t pool_ns;       /* waiting for a connection to become free, or for leave to dial. Default 5 s */
-    uint64_t connect_ns;    /* DNS, TCP and TLS of a new connection together. Default 10 s */
-    uint64_t write_ns;      /* longest gap in which the peer takes none of the request. Default 10 s */
-    uint64_t read_ns;       /* longest gap in which the peer sends nothing; paused time is not counted. Default 60 s */
-    uint64_t head_ns;       /* from the request's end to the end of the final head, informational ones included. Default 120 s */
-    uint64_t total_ns;      /* the whole call, from its start. Default off */
-    uint64_t continue_ns;   /* how long to wait for 100 (Continue) before the body goes anyway (RFC 9110 10.1.1). Default 1 s */
-    uint64_t low_speed_ns;  /* with the next field: the call ends when its speed stays below for so long. Default off */
+    uint64_t pool_ns;    /* waiting for a connection to become free, or for leave to dial. Default 5 s */
+    uint64_t connect_ns; /* DNS, TCP and TLS of a new connection together. Default 10 s */
+    uint64_t write_ns;   /* longest gap in which the peer takes none of the request. Default 10 s */
+    uint64_t read_ns;    /* longest gap in which the peer sends nothing; paused time is not counted. Default 60 s */
+    uint64_t
+        head_ns; /* from the request's end to the end of the final head, informational ones included. Default 120 s */
+    uint64_t total_ns; /* the whole call, from its start. Default off */
+    uint64_t
+        continue_ns; /* how long to wait for 100 (Continue) before the body goes anyway (RFC 9110 10.1.1). Default 1 s */
+    uint64_t low_speed_ns; /* with the next field: the call ends when its speed stays below for so long. Default off */
     uint64_t low_speed_bytes_per_s; /* Default 0: off */
 };
 
@@ -43,7 +45,8 @@ struct tern_limits {
     uint32_t head_bytes_max;           /* all header lines of one response head, trailers likewise. Default 64 KiB */
     uint32_t head_fields_max;          /* header fields of one response head. Default 256 */
     uint32_t informational_max;        /* 1xx responses before the final one. Default 16 */
-    uint32_t body_window_bytes;        /* body bytes delivered but not yet credited, for a call that credits itself. Default 256 KiB */
+    uint32_t
+        body_window_bytes; /* body bytes delivered but not yet credited, for a call that credits itself. Default 256 KiB */
 };
 
 enum tern_ip_family { TERN_IP_ANY = 0, TERN_IP_V4 = 4, TERN_IP_V6 = 6 };
@@ -59,20 +62,20 @@ struct tern_resolve_override {
 /* Calls to host:port go to another host and port; the URL, Host field, SNI and certificate check keep the first.
  * As curl's --connect-to. */
 struct tern_connect_to {
-    const char *host; /* NULL or "": every host */
-    uint16_t port;    /* 0: every port */
+    const char *host;    /* NULL or "": every host */
+    uint16_t port;       /* 0: every port */
     const char *to_host; /* NULL or "": unchanged */
     uint16_t to_port;    /* 0: unchanged */
 };
 
 struct tern_dns_config {
-    const char *servers;         /* "192.0.2.53,[2001:db8::53]:5353"; NULL: resolv.conf, reread when it changes */
-    const char *hosts_path;      /* NULL: /etc/hosts; "": none */
-    uint64_t timeout_ns;         /* one try at one server. Default 2 s */
-    uint32_t tries;              /* tries at each server. Default 3 */
-    uint32_t cache_max;          /* names kept. Default 1,024 */
-    uint64_t ttl_ns_max;         /* answers are kept for their TTL, and at most so long. Default 1 h */
-    uint64_t negative_ns;        /* how long "no such name" is kept. Default 5 s */
+    const char *servers;    /* "192.0.2.53,[2001:db8::53]:5353"; NULL: resolv.conf, reread when it changes */
+    const char *hosts_path; /* NULL: /etc/hosts; "": none */
+    uint64_t timeout_ns;    /* one try at one server. Default 2 s */
+    uint32_t tries;         /* tries at each server. Default 3 */
+    uint32_t cache_max;     /* names kept. Default 1,024 */
+    uint64_t ttl_ns_max;    /* answers are kept for their TTL, and at most so long. Default 1 h */
+    uint64_t negative_ns;   /* how long "no such name" is kept. Default 5 s */
     const struct tern_resolve_override *overrides; /* shapes */
     size_t override_count;
 };
@@ -83,15 +86,15 @@ enum tern_tls_version { TERN_TLS_DEFAULT = 0, TERN_TLS_1_2 = 12, TERN_TLS_1_3 = 
 struct tern_tls_config {
     /* Trust. With none of these set, the system's certificates are used, found where Debian, Fedora, Alpine and
      * SUSE keep them (SSL_CERT_FILE and SSL_CERT_DIR are honoured). */
-    const char *ca_file;       /* PEM, any number of certificates */
-    const char *ca_dir;        /* every *.pem, *.crt and hashed name in it */
-    const void *ca_pem;        /* PEM text or one DER certificate in memory */
+    const char *ca_file; /* PEM, any number of certificates */
+    const char *ca_dir;  /* every *.pem, *.crt and hashed name in it */
+    const void *ca_pem;  /* PEM text or one DER certificate in memory */
     size_t ca_pem_len;
-    bool insecure;             /* accept any certificate. The result still says what was wrong */
+    bool insecure; /* accept any certificate. The result still says what was wrong */
 
     /* The client's own certificate. */
-    const char *cert_file;     /* PEM: certificate, then its chain */
-    const char *key_file;      /* PEM or DER; NULL: in cert_file */
+    const char *cert_file; /* PEM: certificate, then its chain */
+    const char *key_file;  /* PEM or DER; NULL: in cert_file */
     const char *key_password;
 
     enum tern_tls_version version_min; /* Default TLS 1.2 */
@@ -101,25 +104,25 @@ struct tern_tls_config {
      * one of these, besides everything else. As curl's --pinnedpubkey. */
     const char *pins;
 
-    const char *keylog_path;   /* append secrets in the SSLKEYLOGFILE format. NULL: none, the environment is not read */
-    bool no_resumption;        /* never offer a session ticket */
+    const char *keylog_path; /* append secrets in the SSLKEYLOGFILE format. NULL: none, the environment is not read */
+    bool no_resumption;      /* never offer a session ticket */
 };
 
 struct tern_client_config {
-    const char *name;                    /* for events, metrics and messages. Default "default" */
+    const char *name; /* for events, metrics and messages. Default "default" */
     struct tern_timeouts timeouts;
     struct tern_limits limits;
     struct tern_dns_config dns;
     struct tern_tls_config tls;
 
-    enum tern_ip_family ip_family;       /* shapes */
-    const char *interface;               /* shapes: bind to this local address, or interface name */
-    const char *unix_socket;             /* shapes: connect to this path whatever the URL's host */
+    enum tern_ip_family ip_family;            /* shapes */
+    const char *interface;                    /* shapes: bind to this local address, or interface name */
+    const char *unix_socket;                  /* shapes: connect to this path whatever the URL's host */
     const struct tern_connect_to *connect_to; /* shapes */
     size_t connect_to_count;
 
-    const char *user_agent;              /* Default "tern/VERSION"; "": none is sent */
-    const struct tern_field *fields;     /* sent with each call, unless it has a field of that name itself */
+    const char *user_agent;          /* Default "tern/VERSION"; "": none is sent */
+    const struct tern_field *fields; /* sent with each call, unless it has a field of that name itself */
     size_t field_count;
 };
 
@@ -133,9 +136,8 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_new(struct tern_engine *engin
 
 /* Gives calls started from now on another configuration. Calls under way keep theirs. Idle connections are reused where
  * all shaping fields are equal, else they expire. Errors: as tern_client_new; then nothing has changed. */
-TERN_API TERN_MUST_USE enum tern_error tern_client_configure(struct tern_client *client,
-                                                             const struct tern_client_config *config,
-                                                             struct tern_fault *why);
+TERN_API TERN_MUST_USE enum tern_error
+tern_client_configure(struct tern_client *client, const struct tern_client_config *config, struct tern_fault *why);
 
 enum tern_close_mode {
     TERN_CLOSE_DRAIN, /* idle connections go now, calls under way finish, waiting ones too */
@@ -148,14 +150,14 @@ TERN_API void tern_client_close(struct tern_client *client, enum tern_close_mode
 
 struct tern_client_stats {
     /* now */
-    uint32_t connections_active;  /* carrying a call */
+    uint32_t connections_active; /* carrying a call */
     uint32_t connections_idle;
     uint32_t connections_dialling;
-    uint32_t calls_waiting;       /* for a connection */
+    uint32_t calls_waiting; /* for a connection */
     uint32_t calls_live;
     /* since the client was made */
-    uint64_t connections_opened;  /* ready for a first request */
-    uint64_t connections_failed;  /* dials that gave none */
+    uint64_t connections_opened; /* ready for a first request */
+    uint64_t connections_failed; /* dials that gave none */
     uint64_t connections_closed;
     uint64_t connections_expired; /* of those: idle too long, too old or used up */
     uint64_t reused;              /* exchanges on a connection that had carried one before */
@@ -163,13 +165,13 @@ struct tern_client_stats {
     uint64_t timed_out_connect;
     uint64_t timed_out_write;
     uint64_t timed_out_read;
-    uint64_t replayed;            /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
+    uint64_t replayed; /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
     uint64_t calls_done;
-    uint64_t calls_failed;        /* of those: with an error */
-    uint64_t dns_lookups;         /* asked of a server */
+    uint64_t calls_failed; /* of those: with an error */
+    uint64_t dns_lookups;  /* asked of a server */
     uint64_t dns_cache_hits;
     uint64_t tls_handshakes;
-    uint64_t tls_resumed;         /* of those: with a ticket */
+    uint64_t tls_resumed; /* of those: with a ticket */
 };
 
 TERN_API void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out);

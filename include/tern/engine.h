@@ -64,10 +64,10 @@ TERN_API void tern_engine_stop(struct tern_engine *engine);
 TERN_API TERN_MUST_USE enum tern_error tern_post(struct tern_engine *engine, void (*run)(void *user), void *user);
 
 struct tern_engine_stats {
-    uint64_t wakes;         /* times the engine returned from a wait */
-    uint64_t steps;         /* turns of the loop */
+    uint64_t wakes; /* times the engine returned from a wait */
+    uint64_t steps; /* turns of the loop */
     uint64_t timers_fired;
-    uint64_t posts;         /* taken from the mailbox */
+    uint64_t posts; /* taken from the mailbox */
     uint32_t calls_live;
     uint32_t clients;
     uint32_t descriptors_watched;
