@@ -334,7 +334,8 @@ static void begin_attempt(struct tern_call *call)
     exchange->total_deadline_ns = call->deadline_ns;
     exchange->result = &call->result;
     exchange->window_bytes = call->profile->config.limits.body_window_bytes;
-    exchange->is_fresh = call->is_fresh;
+    /* The last try is on a connection of its own: a peer that restarts may have closed all that are kept. */
+    exchange->is_fresh = call->is_fresh || call->replays == TERN_REPLAYS_MAX;
     set_state(call, TERN_CALL_RUNNING);
     error = transport_of(call)->ops->start(transport_of(call), exchange, &why);
     if (error == TERN_OK) { /* it may have ended in there */

@@ -203,13 +203,13 @@ static void test_no_replay_once_an_answer_began(void **state)
     scenario_close(&s);
 }
 
-static void test_replays_are_bounded(void **state)
+/* Four kept connections die, each only when it is written to: the last try has a connection of its own. */
+static void last_replay(const char *answer, const char *expected)
 {
     struct scenario s;
     struct seen *calls[4], *call;
-    struct simio_peer *peers[4];
+    struct simio_peer *peers[4], *fresh;
 
-    (void)state;
     scenario_open(&s, &plain);
     for (int i = 0; i < 4; i++) {
         calls[i] = scenario_get(&s, "http://a.test/");
@@ -220,17 +220,31 @@ static void test_replays_are_bounded(void **state)
     scenario_run(&s, 0);
     for (int i = 0; i < 4; i++)
         seen_is(calls[i], "head 200 | body hi | done");
-    /* All four die, but only when they are written to. */
     call = scenario_get(&s, "http://a.test/");
-    for (int i = 3; i >= 0; i--) {
+    for (int i = 0; i < 4; i++) {
         for (int k = 0; k < 4; k++)
             if (!simio_is_closed(peers[k]) && simio_heard(peers[k]).len > strlen(GET_ROOT))
                 simio_end(peers[k]);
         scenario_run(&s, 0);
     }
-    seen_is(call, "done EPEER_EMPTY WAIT");
+    seen_is(call, "");
+    fresh = scenario_accept(&s);
+    if (answer != NULL)
+        simio_say(fresh, answer);
+    else
+        simio_end(fresh);
+    scenario_run(&s, 0);
+    seen_is(call, expected);
     assert_int_equal(call->result.attempt, 3);
+    assert_false(call->result.reused);
     scenario_close(&s);
+}
+
+static void test_replays_are_bounded_and_the_last_dials(void **state)
+{
+    (void)state;
+    last_replay(OK_HI, "head 200 | body hi | done");
+    last_replay(NULL, "done EPEER_EMPTY WAIT");
 }
 
 int main(void)
@@ -245,7 +259,7 @@ int main(void)
         cmocka_unit_test(test_stale_connection_and_other_call_is_not),
         cmocka_unit_test(test_fresh_connection_that_dies_is_news),
         cmocka_unit_test(test_no_replay_once_an_answer_began),
-        cmocka_unit_test(test_replays_are_bounded),
+        cmocka_unit_test(test_replays_are_bounded_and_the_last_dials),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
