@@ -304,13 +304,25 @@ static void fail_race(struct tern_dial *dial)
     fail(dial, &fault);
 }
 
+/* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who lives. */
+static void give_up_oldest(struct tern_dial *dial)
+{
+    struct tern_fault fault;
+
+    tern_fault_set(&fault, TERN_ECONNECT_TIMEOUT, "no answer in %llu ms, and other addresses wait",
+                   (unsigned long long)((engine_of(dial)->now_ns - dial->racer_ns[0]) / TERN_MS));
+    lose(dial, 0, &fault);
+}
+
 /* Starts the next attempt that there is an address for; ends the dial when nothing is left to hope for. */
 static void advance(struct tern_dial *dial)
 {
     struct tern_sockaddr address;
 
     tern_timer_cancel(engine_of(dial), &dial->stagger);
-    while (dial->racer_count < TERN_DIAL_RACERS_MAX && next_address(dial, &address)) {
+    while (next_address(dial, &address)) {
+        if (dial->racer_count == TERN_DIAL_RACERS_MAX)
+            give_up_oldest(dial);
         if (dial->address_count++ == 0) {
             dial->resolved_ns = engine_of(dial)->now_ns;
             set_state(dial, TERN_DIAL_RACE);

@@ -14,7 +14,7 @@
 
 #define TERN_DIAL_STAGGER_NS (250 * TERN_MS) /* RFC 8305 section 5: the recommended connection attempt delay */
 #define TERN_DIAL_ADDRESSES_MAX 32 /* tried in one dial, one after the other: more never help within a timeout */
-#define TERN_DIAL_RACERS_MAX 6     /* sockets open at once for one dial */
+#define TERN_DIAL_RACERS_MAX 6     /* sockets open at once for one dial; the oldest gives way to the next address */
 
 enum tern_dial_state {
     TERN_DIAL_START,

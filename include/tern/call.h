@@ -111,7 +111,7 @@ struct tern_times {
 
 /* An address of one attempt and what came of it. */
 struct tern_address_try {
-    char address[TERN_ADDRESS_TEXT_MAX]; /* "192.0.2.1:443", "[2001:db8::1]:443", or a socket's path, cut if long */
+    char address[TERN_ADDRESS_TEXT_MAX]; /* "192.0.2.1:443", "[2001:db8::1]:443", or "unix:/path", cut if long */
     enum tern_error error;               /* TERN_OK: connected, or given up because another was first (see used) */
     int os_errno;
     uint64_t ns;
