@@ -12,7 +12,7 @@ typedef int origin_random(void *user, unsigned char *out, size_t len);
 /* Makes an EC P-256 authority, and under it a certificate for localhost, 127.0.0.1 and ::1, both valid from yesterday
  * for a year. leaf and key are initialised by the caller, who owns them; ca_pem takes the authority's certificate. The
  * authority's key is gone afterwards. Answers 0 or mbedTLS's error. */
-int origin_cert_make(mbedtls_x509_crt *leaf, mbedtls_pk_context *key, char ca_pem[ORIGIN_PEM_MAX],
-                     origin_random *random, void *user);
+int origin_cert_make(mbedtls_x509_crt *leaf, mbedtls_pk_context *key, char ca_pem[ORIGIN_PEM_MAX], origin_random *run,
+                     void *user);
 
 #endif

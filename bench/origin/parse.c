@@ -117,7 +117,7 @@ static int on_headers_complete(llhttp_t *llhttp)
     return HPE_PAUSED; /* Whoever feeds may want to wait here. */
 }
 
-static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+static int on_body_bytes(llhttp_t *llhttp, const char *at, size_t len)
 {
     self(llhttp)->on_body(self(llhttp)->user, (struct tern_str){at, len});
     return 0;
@@ -136,13 +136,13 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
+    .on_body = on_body_bytes,
     .on_message_complete = on_message_complete,
 };
 
-void origin_parser_init(struct origin_parser *parser, void (*on_bytes)(void *user, struct tern_str bytes), void *user)
+void origin_parser_init(struct origin_parser *parser, void (*on_body)(void *user, struct tern_str bytes), void *user)
 {
-    *parser = (struct origin_parser){.on_body = on_bytes, .user = user};
+    *parser = (struct origin_parser){.on_body = on_body, .user = user};
     llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
     parser->llhttp.data = parser;
     tern_buf_init(&parser->target, ORIGIN_TARGET_MAX);

@@ -1,5 +1,6 @@
 #include "bench/origin/tally.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -18,6 +19,7 @@ uint64_t origin_tally_add(struct origin_tally *tally, struct tern_str name)
 {
     struct origin_tally_item *item;
 
+    TERN_ASSERT(tally->items != NULL);
     for (size_t i = 0; i < tally->len; i++) {
         if (tern_str_eq(tern_str(tally->items[i].name), name))
             return ++tally->items[i].count;
