@@ -117,8 +117,8 @@ tern_collect_start(struct tern_client *client, const struct tern_request *reques
                    void (*on_response)(void *user, tern_call_id call, const struct tern_response *response), void *user,
                    tern_call_id *out, struct tern_fault *why)
 {
-    struct collector *collector;
-    tern_call_id id;
+    struct collector *collector = NULL;
+    tern_call_id id = 0;
     enum tern_error error;
 
     if (on_response == NULL)
@@ -137,8 +137,8 @@ enum tern_error tern_perform(struct tern_client *client, const struct tern_reque
                              struct tern_response **out, struct tern_fault *why)
 {
     struct tern_engine *engine = tern_client_engine(client);
-    struct collector *collector;
-    tern_call_id id;
+    struct collector *collector = NULL;
+    tern_call_id id = 0;
     enum tern_error error;
 
     *out = NULL;

@@ -206,6 +206,32 @@ static bool dial_for(struct tern_pool *pool, struct tern_exchange *exchange)
     return true;
 }
 
+/* A dial that goes on though its waiter was served otherwise, or NULL. */
+static struct tern_dial *find_orphan(struct tern_bucket *bucket)
+{
+    TERN_LIST_FOREACH(node, &bucket->dials)
+    {
+        struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
+
+        if (dial->exchange == NULL)
+            return dial;
+    }
+    return NULL;
+}
+
+/* Sees to it that a dial goes on for a waiter, if the limits allow. One that lost its waiter is as good as a new one: so there are
+ * never more connections than there were calls at once. False: out of memory. */
+static bool provide(struct tern_pool *pool, struct tern_exchange *exchange)
+{
+    struct tern_dial *orphan = find_orphan(exchange->bucket);
+
+    if (orphan == NULL)
+        return !may_dial(pool, exchange->bucket) || dial_for(pool, exchange);
+    marry(orphan, exchange, pool->engine->now_ns);
+    tern_exchange_watch(exchange);
+    return true;
+}
+
 /* Looks what the waiters can get now that there is room: idle connections were offered to them already. */
 static void on_serve(struct tern_task *task)
 {
@@ -217,7 +243,7 @@ static void on_serve(struct tern_task *task)
 
         if (pool->connection_count >= pool->limits.connections_max && pool->idle_count == 0)
             return;
-        if (exchange->dial == NULL && may_dial(pool, exchange->bucket) && !dial_for(pool, exchange))
+        if (exchange->dial == NULL && !provide(pool, exchange))
             return; /* no memory now; whoever waits is looked at again, or its limit ends it */
     }
 }
@@ -379,7 +405,7 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
                               pool->waiter_count);
     }
     wait_in(pool, bucket, exchange);
-    if (may_dial(pool, bucket) && !dial_for(pool, exchange)) {
+    if (!provide(pool, exchange)) {
         tern_pool_unwait(pool, exchange);
         return tern_fault_plain(why, TERN_ENOMEM);
     }
@@ -482,7 +508,7 @@ void tern_pool_drain(struct tern_pool *pool)
 /* Every connection and dial, whatever its state. */
 static void drop_all(struct tern_pool *pool)
 {
-    struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL);
+    struct tern_hash_node *node;
 
     while (!tern_list_is_empty(&pool->connections))
         tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), !pool->is_forked);

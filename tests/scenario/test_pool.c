@@ -173,6 +173,27 @@ static void test_freed_connection_wins_against_a_dial(void **state)
     scenario_close(&s);
 }
 
+/* The dial whose waiter was served otherwise is the next caller's: there are never more connections than calls at once. */
+static void test_dial_without_a_waiter_is_taken_over(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, SLOW_CONNECT_NS);
+    scenario_get(&s, "http://a.test/"); /* dials, and gets the freed one */
+    answer(peer);
+    scenario_run(&s, SLOW_CONNECT_NS / 2);
+    scenario_get(&s, "http://a.test/");
+    scenario_run(&s, SLOW_CONNECT_NS);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 2);
+    assert_int_equal(scenario_stats(&s).connections_active, 2);
+    scenario_close(&s);
+}
+
 static void test_cancel_gives_everything_back(void **state)
 {
     struct scenario s;
@@ -371,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_idle_connections_are_bounded),
         cmocka_unit_test(test_idle_connections_are_taken_last_in_first_out),
         cmocka_unit_test(test_freed_connection_wins_against_a_dial),
+        cmocka_unit_test(test_dial_without_a_waiter_is_taken_over),
         cmocka_unit_test(test_cancel_gives_everything_back),
         cmocka_unit_test(test_fields_that_shape_a_connection),
         cmocka_unit_test(test_fields_that_do_not),
