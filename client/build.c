@@ -57,22 +57,6 @@ static enum tern_error take_method(struct tern_call *call, const struct tern_req
     return TERN_OK;
 }
 
-/* The defaults that a request may take away by a field of that name without a value. */
-static const struct tern_str defaults[] = {
-    {"Authorization", 13},
-    {"User-Agent", 10},
-    {"Accept", 6},
-};
-
-enum { DEFAULT_AUTHORIZATION = 1, DEFAULT_USER_AGENT = 2, DEFAULT_ACCEPT = 4 };
-
-static void suppress(struct tern_call *call, struct tern_str name)
-{
-    for (uint32_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-        if (tern_str_ieq(name, defaults[i]))
-            call->suppressed |= 1u << i;
-}
-
 static enum tern_error take_host(struct tern_call *call, struct tern_str value, struct tern_fault *why)
 {
     if (call->authority.len > 0)
@@ -82,17 +66,42 @@ static enum tern_error take_host(struct tern_call *call, struct tern_str value, 
     return TERN_OK;
 }
 
+/* Kept in own: a name that is taken away, not a field to send. */
+#define FIELD_AWAY 0x80000000u
+
+static enum tern_error add_own(struct tern_call *call, struct tern_str name, struct tern_str value, uint32_t flags,
+                               struct tern_fault *why)
+{
+    enum tern_error error = tern_fields_add(&call->own, name, value, flags);
+
+    if (error == TERN_ELIMIT)
+        return tern_fault_set(why, TERN_EFIELD, "fields: more than %d, or more than %u bytes", TERN_REQUEST_FIELDS_MAX,
+                              TERN_REQUEST_HEAD_BYTES_MAX);
+    return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
+}
+
+/* A field without value: none of that name is sent. */
+static enum tern_error take_away(struct tern_call *call, struct tern_str name, struct tern_fault *why)
+{
+    static const char *const needed[] = {"Host", "Content-Length", "Transfer-Encoding"};
+
+    if (!tern_is_token(name))
+        return tern_field_check(name, TERN_STR(""), why);
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (tern_str_ieq(name, tern_str(needed[i])))
+            return tern_fault_set(why, TERN_EFIELD, "field %s: cannot be left out (RFC 9112 3.2 and 6)", needed[i]);
+    if (tern_str_ieq(name, TERN_STR("Expect")))
+        call->expect = TERN_EXPECT_NEVER;
+    return add_own(call, name, TERN_STR(""), FIELD_AWAY, why);
+}
+
 static enum tern_error take_field(struct tern_call *call, const struct tern_field *field, struct tern_fault *why)
 {
     enum tern_request_field use;
     enum tern_error error;
 
-    if (field->value.ptr == NULL) {
-        if (!tern_is_token(field->name))
-            return tern_field_check(field->name, TERN_STR(""), why);
-        suppress(call, field->name);
-        return TERN_OK;
-    }
+    if (field->value.ptr == NULL)
+        return take_away(call, field->name, why);
     error = tern_request_field_check(field, &use, why);
     if (error != TERN_OK)
         return error;
@@ -110,11 +119,7 @@ static enum tern_error take_field(struct tern_call *call, const struct tern_fiel
     case TERN_REQUEST_FIELD_SEND:
         break;
     }
-    error = tern_fields_add(&call->own, field->name, field->value, field->flags);
-    if (error == TERN_ELIMIT)
-        return tern_fault_set(why, TERN_EFIELD, "fields: more than %d, or more than %u bytes", TERN_REQUEST_FIELDS_MAX,
-                              TERN_REQUEST_HEAD_BYTES_MAX);
-    return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
+    return add_own(call, field->name, field->value, field->flags & TERN_FIELD_SECRET, why);
 }
 
 static enum tern_error take_fields(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
@@ -151,11 +156,17 @@ static enum tern_error check_body(const struct tern_body *body, struct tern_faul
     return tern_fault_set(why, TERN_EINVAL, "body: unknown kind %d", (int)body->kind);
 }
 
+static enum tern_error check_expect(enum tern_expect expect, struct tern_fault *why)
+{
+    if (expect != TERN_EXPECT_AUTO && expect != TERN_EXPECT_NEVER && expect != TERN_EXPECT_ALWAYS)
+        return tern_fault_set(why, TERN_EINVAL, "expect %d: must be one of enum tern_expect", (int)expect);
+    return TERN_OK;
+}
+
 enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
 {
     enum tern_error error;
 
-    call->suppressed = 0;
     call->wants_close = call->is_fresh = request->fresh_connection;
     call->expect = request->expect;
     call->credits_itself = request->credit;
@@ -163,20 +174,27 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
     call->has_body = request->body.kind != TERN_BODY_NONE;
     call->own_timeouts = request->timeouts != NULL ? *request->timeouts : (struct tern_timeouts){0};
     if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
-        (error = take_fields(call, request, why)) != TERN_OK)
+        (error = take_fields(call, request, why)) != TERN_OK || (error = check_expect(request->expect, why)) != TERN_OK)
         return error;
     return check_body(&request->body, why);
 }
 
 /* ---- what goes to the wire ---- */
 
-static enum tern_error add_default(struct tern_call *call, uint32_t bit, struct tern_str value)
+static bool is_own(const struct tern_call *call, struct tern_str name)
 {
-    struct tern_str name = defaults[bit == DEFAULT_AUTHORIZATION ? 0 : bit == DEFAULT_USER_AGENT ? 1 : 2];
+    return tern_fields_find(&call->own, name, 0) < call->own.count;
+}
 
-    if (value.len == 0 || (call->suppressed & bit) != 0 || tern_fields_value(&call->own, name).ptr != NULL)
+/* What tern sends of its own accord, where neither the call nor the client has that field. */
+static enum tern_error add_default(struct tern_call *call, struct tern_str name, struct tern_str value)
+{
+    const struct tern_client_config *config = &call->profile->config;
+
+    if (value.len == 0 || is_own(call, name) ||
+        tern_fields_get(config->fields, config->field_count, name.ptr).ptr != NULL)
         return TERN_OK;
-    return tern_fields_add(&call->fields, name, value, bit == DEFAULT_AUTHORIZATION ? TERN_FIELD_SECRET : 0);
+    return tern_fields_add(&call->fields, name, value, 0);
 }
 
 /* Userinfo in the URL is Basic credentials (RFC 7617), unless the request has its own. */
@@ -185,7 +203,7 @@ static enum tern_error add_userinfo(struct tern_call *call)
     struct tern_buf plain, value;
     enum tern_error error;
 
-    if (call->url.user.ptr == NULL)
+    if (call->url.user.ptr == NULL || is_own(call, TERN_STR("Authorization")))
         return TERN_OK;
     tern_buf_init(&plain, CREDENTIALS_BYTES_MAX);
     tern_buf_init(&value, 2 * CREDENTIALS_BYTES_MAX);
@@ -194,7 +212,8 @@ static enum tern_error add_userinfo(struct tern_call *call)
         (error = tern_percent_decode(&plain, call->url.password)) == TERN_OK &&
         (error = tern_buf_append_str(&value, TERN_STR("Basic "))) == TERN_OK &&
         (error = tern_base64_append(&value, plain.data + plain.head, plain.len)) == TERN_OK)
-        error = add_default(call, DEFAULT_AUTHORIZATION, tern_str_n(value.data + value.head, value.len));
+        error = tern_fields_add(&call->fields, TERN_STR("Authorization"),
+                                tern_str_n(value.data + value.head, value.len), TERN_FIELD_SECRET);
     tern_buf_deinit(&plain);
     tern_buf_deinit(&value);
     return error;
@@ -203,24 +222,27 @@ static enum tern_error add_userinfo(struct tern_call *call)
 static enum tern_error add_all(struct tern_call *call)
 {
     const struct tern_client_config *config = &call->profile->config;
+    bool has_userinfo = call->url.user.ptr != NULL;
     enum tern_error error;
 
     tern_fields_clear(&call->fields);
     if ((error = add_userinfo(call)) != TERN_OK ||
-        (error = add_default(call, DEFAULT_USER_AGENT, tern_str(config->user_agent))) != TERN_OK ||
-        (error = add_default(call, DEFAULT_ACCEPT, TERN_STR("*/*"))) != TERN_OK)
+        (error = add_default(call, TERN_STR("User-Agent"), tern_str(config->user_agent))) != TERN_OK ||
+        (error = add_default(call, TERN_STR("Accept"), TERN_STR("*/*"))) != TERN_OK)
         return error;
     for (size_t i = 0; i < config->field_count; i++) {
         const struct tern_field *field = &config->fields[i];
+        bool is_ours = has_userinfo && tern_str_ieq(field->name, TERN_STR("Authorization"));
 
-        if (tern_fields_value(&call->own, field->name).ptr == NULL &&
+        if (!is_ours && !is_own(call, field->name) &&
             (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
             return error;
     }
     for (uint32_t i = 0; i < call->own.count; i++) {
         struct tern_field field = tern_fields_at(&call->own, i);
 
-        if ((error = tern_fields_add(&call->fields, field.name, field.value, field.flags)) != TERN_OK)
+        if ((field.flags & FIELD_AWAY) == 0 &&
+            (error = tern_fields_add(&call->fields, field.name, field.value, field.flags)) != TERN_OK)
             return error;
     }
     return TERN_OK;

@@ -163,7 +163,7 @@ static bool is_idempotent(const struct tern_call *call)
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
         if (tern_str_eq(method, methods[i]))
             return true;
-    return tern_fields_value(&call->own, TERN_STR("Idempotency-Key")).ptr != NULL;
+    return tern_fields_value(&call->fields, TERN_STR("Idempotency-Key")).ptr != NULL;
 }
 
 /* Promise 4: only what is provably safe. */

@@ -42,9 +42,8 @@ struct tern_call {
     struct tern_origin origin;
     struct tern_buf method;
     struct tern_buf authority; /* of a Host field of the user's */
-    struct tern_fields own;    /* the user's fields */
+    struct tern_fields own;    /* the user's fields, and the names that are taken away */
     struct tern_fields fields; /* as they are sent */
-    uint32_t suppressed;       /* bits: defaults that a field without value took away */
     struct tern_timeouts own_timeouts;
     struct tern_timeouts timeouts;
     enum tern_expect expect;

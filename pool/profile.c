@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "dns/dns.h"
+#include "proto/request.h"
 #include "tls/provider.h"
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see shape_build), the rest
@@ -111,16 +112,36 @@ static enum tern_error check_connect_to(const struct tern_client_config *config,
     return TERN_OK;
 }
 
+/* The gate that a call's own fields go through, asked here: a default that cannot be sent would fail every call. */
+static enum tern_error check_field(const struct tern_field *field, struct tern_fault *why)
+{
+    enum tern_request_field use;
+    struct tern_fault inner;
+
+    if (tern_request_field_check(field, &use, &inner) != TERN_OK)
+        return tern_fault_set(why, TERN_ECONFIG, "fields: %s", inner.text);
+    if (use != TERN_REQUEST_FIELD_SEND || field->value.ptr == NULL)
+        return tern_fault_set(why, TERN_ECONFIG, "fields: field %.*s: %s", TERN_ARG(field->name),
+                              field->value.ptr == NULL ? "has no value" : "belongs to a call and cannot be a default");
+    if (field->value.len > TEXT_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "fields: field %.*s: %zu bytes, more than %d", TERN_ARG(field->name),
+                              field->value.len, TEXT_MAX);
+    return TERN_OK;
+}
+
 static enum tern_error check_fields(const struct tern_client_config *config, struct tern_fault *why)
 {
     if (config->field_count > FIELDS_MAX)
         return tern_fault_set(why, TERN_ECONFIG, "field_count %zu: more than %d", config->field_count, FIELDS_MAX);
-    for (size_t i = 0; i < config->field_count; i++)
-        if (tern_field_check(config->fields[i].name, config->fields[i].value, why) != TERN_OK)
-            return why != NULL ? (why->error = TERN_ECONFIG) : TERN_ECONFIG;
+    for (size_t i = 0; i < config->field_count; i++) {
+        enum tern_error error = check_field(&config->fields[i], why);
+
+        if (error != TERN_OK)
+            return error;
+    }
     if (config->user_agent != NULL && !tern_field_value_valid(tern_str(config->user_agent)))
         return bad(why, "user_agent", config->user_agent, "must be a header value: printable, without line breaks");
-    return TERN_OK;
+    return check_text("user_agent", config->user_agent, why);
 }
 
 static enum tern_error check_limits(const struct tern_limits *limits, struct tern_fault *why)
