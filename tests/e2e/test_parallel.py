@@ -11,11 +11,12 @@ RELOADS = 5
 
 
 class Parallel(case.Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = servers.Nginx()
-        cls.server.start()
-        cls.addClassCleanup(cls.server.stop)
+    def setUp(self):
+        """A server for each test: workers of a reloaded one still take connections for a while, and close them early."""
+        super().setUp()
+        self.server = servers.Nginx()
+        self.server.start()
+        self.addCleanup(self.server.stop)
 
     def list_of_urls(self, listener):
         lines = "".join(f'url = "{self.server.url("/byte", listener)}"\noutput = "{os.devnull}"\n' for _ in range(URLS))
