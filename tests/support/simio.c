@@ -29,7 +29,7 @@ struct rule {
     void *user;
 };
 
-enum act_kind { CONNECTED, REFUSED, SAY, END, RESET };
+enum act_kind { CONNECTED, REFUSED, SAY, SAY_END, END, RESET };
 
 /* One thing that happens to a socket, in the order of the list. */
 struct act {
@@ -217,6 +217,11 @@ static void happen(struct simio_peer *peer, struct act *act)
         append(&peer->in, act->bytes, act->len);
         peer->edges |= TERN_IO_READ;
         break;
+    case SAY_END:
+        append(&peer->in, act->bytes, act->len);
+        peer->ended = true;
+        peer->edges |= TERN_IO_READ | TERN_IO_END;
+        break;
     case END:
         peer->ended = true;
         peer->edges |= TERN_IO_READ | TERN_IO_END;
@@ -257,6 +262,11 @@ void simio_say_split(struct simio_peer *peer, const char *text, size_t at)
 void simio_end(struct simio_peer *peer)
 {
     add_act(peer, END, 0, NULL, 0);
+}
+
+void simio_say_and_end(struct simio_peer *peer, const char *text)
+{
+    add_act(peer, SAY_END, 0, text, strlen(text));
 }
 
 void simio_end_after(struct simio_peer *peer, uint64_t ns)
@@ -526,6 +536,8 @@ static int sim_watch(struct tern_io *io, struct tern_watch *watch)
 static int sim_watch_level(struct tern_io *io, struct tern_watch *watch, uint32_t events, bool is_new)
 {
     struct simio *sim = self(io);
+    if (watch->fd < FD_FIRST)
+        return -EPERM; /* what epoll says of files */
     struct simio_peer *peer = socket_at(sim, watch->fd);
     sim->counts.watches++;
     assert_true(is_new == (peer->watch == NULL));

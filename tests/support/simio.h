@@ -16,8 +16,9 @@
  *     tern_engine_free(engine);
  *
  * What the peer says arrives one piece a wait, each with its own edge, as packets do. An address nobody spoke of
- * refuses connections. Misuse, and an engine that spins or would sleep for ever, fail the test. File jobs run on the
- * engine's thread. sim and its peers live until the engine is freed. */
+ * refuses connections. A descriptor that is not the script's own is a file: it cannot be waited for. Misuse, and an
+ * engine that spins or would sleep for ever, fail the test. File jobs run on the engine's thread. sim and its peers
+ * live until the engine is freed. */
 #ifndef TERN_TESTS_SIMIO_H
 #define TERN_TESTS_SIMIO_H
 
@@ -81,6 +82,7 @@ void simio_say(struct simio_peer *peer, const char *text);
 void simio_say_bytes(struct simio_peer *peer, const void *bytes, size_t len);
 void simio_say_split(struct simio_peer *peer, const char *text, size_t at); /* in two pieces, the first of at bytes */
 void simio_end(struct simio_peer *peer);                                    /* FIN */
+void simio_say_and_end(struct simio_peer *peer, const char *text);          /* both in one packet, with one edge */
 void simio_reset(struct simio_peer *peer); /* RST; what was said before can still be read */
 /* The same, later. What one peer does happens in the order of these calls, never before the one before it. */
 void simio_say_after(struct simio_peer *peer, uint64_t ns, const char *text);
