@@ -239,9 +239,10 @@ static void check_length(struct tern_call *call, const struct tern_head *head)
     struct tern_str text = tern_fields_get(head->fields, head->field_count, "Content-Length");
     uint64_t length = 0;
 
-    if (text.ptr == NULL || tern_str_eq(call->exchange.outgoing.method, TERN_STR("HEAD")))
+    /* RFC 9110 8.6: here it is the length of a body that does not come. */
+    if (tern_str_eq(call->exchange.outgoing.method, TERN_STR("HEAD")) || head->status == 304)
         return;
-    if (tern_u64_parse(text, UINT64_MAX, &length) && length > call->body_bytes_max)
+    if (text.ptr != NULL && tern_u64_parse(text, UINT64_MAX, &length) && length > call->body_bytes_max)
         end_too_large(call, length);
 }
 

@@ -196,7 +196,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     dog->waiting_ns = dog->dialling_ns = 0;
     if (exchange->outgoing.expect_continue)
         dog->expect_ns = now(conn);
-    if (dog->timeouts->low_speed_bytes_per_s != 0)
+    if (dog->timeouts->low_speed_bytes_per_s != 0 && !exchange->is_paused)
         dog->speed_ns = now(conn);
     exchange->stream.events = &tern_exchange_stream_events;
     exchange->stream.message = &exchange->outgoing;

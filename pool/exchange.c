@@ -198,7 +198,7 @@ static void on_sent(struct tern_stream *stream)
 
     exchange->sent_ns = now(exchange);
     exchange->watchdog.silent_ns = exchange->is_paused ? 0 : exchange->sent_ns;
-    if (exchange->answered_ns == 0)
+    if (exchange->answered_ns == 0 && !exchange->is_paused)
         exchange->watchdog.head_ns = exchange->sent_ns;
     exchange->watchdog.expect_ns = 0;
 }

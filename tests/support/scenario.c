@@ -214,6 +214,13 @@ struct simio_peer *scenario_accept(struct scenario *s)
     return scenario_accept_at(s, SCENARIO_ADDRESS);
 }
 
+bool scenario_heard(struct simio_peer *peer, const char *text)
+{
+    struct tern_str heard = simio_heard(peer);
+
+    return memmem(heard.ptr, heard.len, text, strlen(text)) != NULL;
+}
+
 void scenario_run(struct scenario *s, uint64_t ns)
 {
     simio_run(s->sim, ns);

@@ -65,6 +65,9 @@ struct seen *scenario_start_only(struct scenario *s, const struct tern_request *
 struct simio_peer *scenario_accept(struct scenario *s);
 struct simio_peer *scenario_accept_at(struct scenario *s, const char *address);
 
+/* Whether the peer has heard text, among other things. */
+bool scenario_heard(struct simio_peer *peer, const char *text);
+
 /* Lets time pass, and checks the pool's invariants. */
 void scenario_run(struct scenario *s, uint64_t ns);
 
