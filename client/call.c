@@ -195,10 +195,10 @@ static void replay(struct tern_call *call)
 
     call->replays++;
     call->client->stats.replayed++;
-    tern_call_trace(call, "The kept connection was closed by the peer: sending again on another (attempt %u)", attempt);
     *result = (struct tern_result){.attempt = attempt, .hop = result->hop, .times = times};
     set_state(call, TERN_CALL_NEW);
     tern_engine_defer(call->client->engine, &call->task);
+    tern_call_trace(call, "The connection was closed by the peer: sending again on another (attempt %u)", attempt);
 }
 
 /* ---- what the transport says ---- */
@@ -288,8 +288,11 @@ static void on_trailers(struct tern_exchange *exchange, const struct tern_field 
 static void on_exchange_end(struct tern_exchange *exchange)
 {
     struct tern_call *call = of_exchange(exchange);
+    bool again = call->result.fault.error != TERN_OK && may_replay(call);
 
-    if (call->result.fault.error != TERN_OK && may_replay(call))
+    if (call->state != TERN_CALL_RUNNING)
+        return; /* cancelled in the body's rewind: it ends from its task */
+    if (again)
         replay(call);
     else
         finish(call, false);
@@ -297,10 +300,7 @@ static void on_exchange_end(struct tern_exchange *exchange)
 
 static void on_trace(struct tern_exchange *exchange, enum tern_trace_kind kind, struct tern_str text)
 {
-    struct tern_call *call = of_exchange(exchange);
-
-    if (call->handlers.on_trace != NULL)
-        call->handlers.on_trace(call->user, call->id, kind, text);
+    tern_call_tell(of_exchange(exchange), kind, text);
 }
 
 static const struct tern_exchange_events exchange_events = {

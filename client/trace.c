@@ -9,6 +9,12 @@
 
 #define LINE_BYTES_MAX 8192
 
+void tern_call_tell(struct tern_call *call, enum tern_trace_kind kind, struct tern_str text)
+{
+    if (call->handlers.on_trace != NULL && call->state < TERN_CALL_ENDING)
+        call->handlers.on_trace(call->user, call->id, kind, text);
+}
+
 void tern_call_trace(struct tern_call *call, const char *format, ...)
 {
     char line[512];
@@ -21,7 +27,7 @@ void tern_call_trace(struct tern_call *call, const char *format, ...)
     len = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     if (len > 0)
-        call->handlers.on_trace(call->user, call->id, TERN_TRACE_INFO, tern_str(line));
+        tern_call_tell(call, TERN_TRACE_INFO, tern_str(line));
 }
 
 void tern_call_trace_request(struct tern_call *call)
@@ -35,7 +41,7 @@ void tern_call_trace_request(struct tern_call *call)
         while (rest.len > 0) {
             size_t end = tern_str_find(rest, '\r');
 
-            call->handlers.on_trace(call->user, call->id, TERN_TRACE_SENT_LINE, tern_str_n(rest.ptr, end));
+            tern_call_tell(call, TERN_TRACE_SENT_LINE, tern_str_n(rest.ptr, end));
             rest = tern_str_from(rest, end + 2 <= rest.len ? end + 2 : rest.len);
         }
     }
@@ -44,7 +50,7 @@ void tern_call_trace_request(struct tern_call *call)
 
 static void received(struct tern_call *call, const char *line)
 {
-    call->handlers.on_trace(call->user, call->id, TERN_TRACE_RECEIVED_LINE, tern_str(line));
+    tern_call_tell(call, TERN_TRACE_RECEIVED_LINE, tern_str(line));
 }
 
 void tern_call_trace_head(struct tern_call *call, const struct tern_head *head)

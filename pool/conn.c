@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "pool/dial.h"
 
@@ -44,23 +45,23 @@ static uint64_t now(const struct tern_conn *conn)
     return conn->pool->engine->now_ns;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* When an idle connection is to go: by the client's limit, the server's hint, its age; the first of them. */
 static uint64_t idle_deadline(const struct tern_conn *conn)
 {
     const struct tern_limits *limits = &conn->pool->limits;
     uint64_t hint_ns = conn->codec->ops->idle_hint_ns(conn->codec);
-    uint64_t deadline = limits->idle_ns == TERN_OFF ? TERN_OFF : conn->idle_ns + limits->idle_ns;
+    uint64_t deadline = earlier(tern_u64_add_sat(conn->idle_ns, limits->idle_ns),
+                                tern_u64_add_sat(conn->opened_ns, limits->connection_age_ns));
 
-    if (hint_ns != 0) {
-        uint64_t keep_ns = hint_ns > TERN_IDLE_HINT_MARGIN_NS ? hint_ns - TERN_IDLE_HINT_MARGIN_NS : 0;
-
-        if (keep_ns < TERN_OFF - conn->idle_ns && conn->idle_ns + keep_ns < deadline)
-            deadline = conn->idle_ns + keep_ns;
-    }
-    if (limits->connection_age_ns < TERN_OFF - conn->opened_ns &&
-        conn->opened_ns + limits->connection_age_ns < deadline)
-        deadline = conn->opened_ns + limits->connection_age_ns;
-    return deadline;
+    if (hint_ns == 0)
+        return deadline;
+    hint_ns = hint_ns > TERN_IDLE_HINT_MARGIN_NS ? hint_ns - TERN_IDLE_HINT_MARGIN_NS : 0;
+    return earlier(deadline, tern_u64_add_sat(conn->idle_ns, hint_ns));
 }
 
 /* The timer is left armed while the connection is used and only asked again when it fires: reuse costs no timer operation. */
@@ -203,8 +204,10 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     exchange->stream.window_bytes = exchange->window_bytes;
     tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new", conn->remote,
                         conn->tls.version != NULL ? conn->tls.version : "plaintext");
-    if (exchange->events->on_assigned != NULL)
+    if (conn->exchange != NULL && exchange->events->on_assigned != NULL)
         exchange->events->on_assigned(exchange);
+    if (conn->exchange == NULL) /* cancelled by who was told */
+        return;
     error = conn->codec->ops->submit(conn->codec, &exchange->stream);
     if (error != TERN_OK) {
         struct tern_fault fault;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/str.h"
 
 static void advance(struct tern_dial *dial);
@@ -107,7 +108,7 @@ static void on_deadline(struct tern_timer *timer)
     struct tern_fault fault;
 
     if (dial->exchange != NULL) { /* its own watchdog has the say, from when the dial became its */
-        tern_timer_arm(engine_of(dial), timer, engine_of(dial)->now_ns + dial->connect_timeout_ns);
+        tern_timer_arm(engine_of(dial), timer, tern_u64_add_sat(engine_of(dial)->now_ns, dial->connect_timeout_ns));
         return;
     }
     tern_fault_plain(&fault, TERN_ECONNECT_TIMEOUT);
@@ -136,7 +137,8 @@ static void handshake(struct tern_dial *dial)
     tern_exchange_trace(dial->exchange, "%s, %s%s%s", conn->tls.version, conn->tls.suite,
                         conn->tls.resumed ? ", resumed" : "",
                         conn->tls_verify != TERN_OK ? ", certificate NOT verified" : "");
-    succeed(dial);
+    if (dial->state != TERN_DIAL_ENDED)
+        succeed(dial);
 }
 
 static void tls_begin(struct tern_dial *dial)
@@ -201,8 +203,10 @@ static void win(struct tern_dial *dial, size_t racer)
     dial->connected_ns = engine_of(dial)->now_ns;
     tern_lookup_cancel(&dial->lookup);
     tern_timer_cancel(engine_of(dial), &dial->stagger);
-    tern_exchange_trace(dial->exchange, "Connected");
     set_state(dial, TERN_DIAL_TLS); /* an instant of it for plaintext */
+    tern_exchange_trace(dial->exchange, "Connected");
+    if (dial->state == TERN_DIAL_ENDED)
+        return;
     if (!dial->bucket->origin.is_secure)
         succeed(dial);
     else if (!dial->needs_trust)
@@ -212,7 +216,6 @@ static void win(struct tern_dial *dial, size_t racer)
 static void lose(struct tern_dial *dial, size_t racer, const struct tern_fault *fault)
 {
     record(dial, dial->racer_try[racer], fault, dial->racer_ns[racer], false);
-    tern_exchange_trace(dial->exchange, "%s", fault->text);
     dial->fault = *fault;
     tern_conn_close(dial->racers[racer], false);
     dial->racer_count--;
@@ -221,6 +224,7 @@ static void lose(struct tern_dial *dial, size_t racer, const struct tern_fault *
         dial->racer_try[i] = dial->racer_try[i + 1];
         dial->racer_ns[i] = dial->racer_ns[i + 1];
     }
+    tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
 }
 
 void tern_dial_on_ready(struct tern_conn *conn)
@@ -248,11 +252,11 @@ void tern_dial_on_ready(struct tern_conn *conn)
     }
 }
 
-/* The next address to try. They are taken one by one, as late as can be: so the families alternate even when one was
+/* The next address to try: none any more where the dial has ended. They are taken one by one, as late as can be: so the families alternate even when one was
  * looked up later than the other. */
 static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
 {
-    if (dial->address_count == TERN_DIAL_ADDRESSES_MAX)
+    if (dial->state == TERN_DIAL_ENDED || dial->address_count == TERN_DIAL_ADDRESSES_MAX)
         return false;
     if (dial->profile->unix_address.len == 0)
         return tern_lookup_next(&dial->lookup, out);
@@ -260,16 +264,31 @@ static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
     return dial->address_count == 0;
 }
 
-/* Starts an attempt. False: it failed at once. */
+/* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who lives. */
+static void give_up_oldest(struct tern_dial *dial)
+{
+    struct tern_fault fault;
+
+    tern_fault_set(&fault, TERN_ECONNECT_TIMEOUT, "no answer in %llu ms, and other addresses wait",
+                   (unsigned long long)((engine_of(dial)->now_ns - dial->racer_ns[0]) / TERN_MS));
+    lose(dial, 0, &fault);
+}
+
+/* Starts an attempt. False: it failed at once, or the dial has ended. */
 static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
 {
     size_t try = dial->report.try_count;
     uint64_t now_ns = engine_of(dial)->now_ns;
     char text[TERN_SOCKADDR_TEXT_MAX];
-    struct tern_conn *conn = tern_conn_new(dial, dial->bucket);
+    struct tern_conn *conn;
 
+    if (dial->racer_count == TERN_DIAL_RACERS_MAX)
+        give_up_oldest(dial);
     tern_sockaddr_print(address, text, sizeof(text));
     tern_exchange_trace(dial->exchange, "Trying %s...", text);
+    if (dial->state == TERN_DIAL_ENDED)
+        return false;
+    conn = tern_conn_new(dial, dial->bucket);
     if (try < TERN_ADDRESS_TRIES_MAX) {
         tern_sockaddr_print(address, dial->report.tries[try].address, TERN_ADDRESS_TEXT_MAX);
         dial->report.try_count++;
@@ -282,8 +301,8 @@ static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
     if (tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp) != TERN_OK) {
         dial->fault = conn->tcp.stream.fault;
         record(dial, try, &dial->fault, now_ns, false);
-        tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
         tern_conn_close(conn, false);
+        tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
         return false;
     }
     tern_conn_listen(conn, &conn->tcp.stream);
@@ -304,16 +323,6 @@ static void fail_race(struct tern_dial *dial)
     fail(dial, &fault);
 }
 
-/* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who lives. */
-static void give_up_oldest(struct tern_dial *dial)
-{
-    struct tern_fault fault;
-
-    tern_fault_set(&fault, TERN_ECONNECT_TIMEOUT, "no answer in %llu ms, and other addresses wait",
-                   (unsigned long long)((engine_of(dial)->now_ns - dial->racer_ns[0]) / TERN_MS));
-    lose(dial, 0, &fault);
-}
-
 /* Starts the next attempt that there is an address for; ends the dial when nothing is left to hope for. */
 static void advance(struct tern_dial *dial)
 {
@@ -321,8 +330,6 @@ static void advance(struct tern_dial *dial)
 
     tern_timer_cancel(engine_of(dial), &dial->stagger);
     while (next_address(dial, &address)) {
-        if (dial->racer_count == TERN_DIAL_RACERS_MAX)
-            give_up_oldest(dial);
         if (dial->address_count++ == 0) {
             dial->resolved_ns = engine_of(dial)->now_ns;
             set_state(dial, TERN_DIAL_RACE);
@@ -332,7 +339,7 @@ static void advance(struct tern_dial *dial)
             return;
         }
     }
-    if (dial->racer_count == 0 && !dial->is_looking)
+    if (dial->state != TERN_DIAL_ENDED && dial->racer_count == 0 && !dial->is_looking)
         fail_race(dial);
 }
 
@@ -443,8 +450,7 @@ struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchan
     tern_task_init(&dial->begin, on_begin);
     tern_timer_init(&dial->deadline, on_deadline);
     tern_timer_init(&dial->stagger, on_stagger);
-    if (dial->connect_timeout_ns != TERN_OFF)
-        tern_timer_arm(engine, &dial->deadline, engine->now_ns + dial->connect_timeout_ns);
+    tern_timer_arm(engine, &dial->deadline, tern_u64_add_sat(engine->now_ns, dial->connect_timeout_ns));
     tern_engine_defer(engine, &dial->begin);
     return dial;
 }

@@ -5,7 +5,9 @@
  *
  * The race is Happy Eyeballs version 2 (RFC 8305): addresses come sorted and interleaved from dns/, an attempt starts with
  * the first one, the next starts TERN_DIAL_STAGGER_NS later or as soon as one fails; the first to connect wins, the
- * others are closed. TLS is spoken with the winner only. While answers may still come the race waits for them. */
+ * others are closed. TLS is spoken with the winner only. While answers may still come the race waits for them.
+ *
+ * What is traced goes to the user, who may answer with a cancel: a dial may have ENDED behind every trace. */
 #ifndef TERN_POOL_DIAL_H
 #define TERN_POOL_DIAL_H
 

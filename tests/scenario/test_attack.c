@@ -1,0 +1,188 @@
+/* What a peer, a user or a fork can do at the worst moment: each case broke something once, or would if a check were gone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scenario.h"
+
+#define OK_HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+/* One call, answered; the peer of its connection. */
+static struct simio_peer *warm_up(struct scenario *s)
+{
+    struct seen *call = scenario_get(s, "http://a.test/");
+    struct simio_peer *peer = scenario_accept(s);
+
+    simio_say(peer, OK_HI);
+    scenario_run(s, 0);
+    seen_is(call, "head 200 | body hi | done");
+    simio_forget(peer);
+    return peer;
+}
+
+/* ---- cancelled from where it is told of itself ---- */
+
+enum deed { CANCEL, CLOSE };
+
+struct watcher {
+    struct scenario *scenario;
+    tern_call_id id;
+    enum deed deed;
+    int at;         /* does it in the callback of this number, from 1 */
+    int told, done; /* callbacks so far; of those on_done */
+    enum tern_error error;
+};
+
+static void tell(struct watcher *watcher)
+{
+    if (watcher->at > 0 && watcher->told >= watcher->at)
+        fail_msg("callback %d came after the call was cancelled in callback %d", watcher->told + 1, watcher->at);
+    if (++watcher->told != watcher->at)
+        return;
+    if (watcher->deed == CANCEL)
+        assert_int_equal(tern_call_cancel(watcher->scenario->engine, watcher->id), TERN_OK);
+    else
+        tern_client_close(watcher->scenario->client, TERN_CLOSE_DROP);
+}
+
+static void on_trace(void *user, tern_call_id call, enum tern_trace_kind kind, struct tern_str text)
+{
+    (void)call, (void)kind, (void)text;
+    tell(user);
+}
+
+static void on_head(void *user, tern_call_id call, const struct tern_head *head)
+{
+    (void)call, (void)head;
+    tell(user);
+}
+
+static void on_done(void *user, tern_call_id call, const struct tern_result *result)
+{
+    struct watcher *watcher = user;
+
+    (void)call;
+    watcher->done++;
+    watcher->error = result->fault.error;
+}
+
+/* The kept connection dies under the second request; the third one is answered. */
+static void die_then_answer(struct simio_peer *peer, void *user)
+{
+    int *heard = user;
+
+    if (++*heard == 2)
+        simio_reset(peer);
+    else
+        simio_say(peer, OK_HI);
+}
+
+/* A call in which all that is traced happens, cancelled in the callback of number at. False: it has no such callback. */
+static bool run_cancelled(enum deed deed, int at)
+{
+    static const struct tern_handlers handlers = {.on_head = on_head, .on_done = on_done, .on_trace = on_trace};
+    struct scenario s;
+    struct watcher watcher = {.scenario = &s, .deed = deed, .at = at};
+    struct tern_fault why;
+    int heard = 0;
+
+    scenario_open(&s, NULL);
+    simio_refuse(s.sim, "192.0.2.2:80");
+    simio_connect_fails(s.sim, "192.0.2.3:80", 101);
+    simio_serve(s.sim, SCENARIO_ADDRESS, die_then_answer, &heard);
+    scenario_get(&s, "http://a.test/");
+    fakedns_answer(s.servers, "b.test", "192.0.2.2 192.0.2.3 192.0.2.1", 60);
+    for (int round = 0; round < 2; round++) {
+        const char *url = round == 0 ? "http://a.test/" : "http://b.test/";
+
+        if (watcher.done > 0 && (at <= watcher.told))
+            break;
+        watcher.done = 0;
+        assert_int_equal(tern_call_start(s.client, &(struct tern_request){.url = tern_str(url)}, &handlers, &watcher,
+                                         &watcher.id, &why),
+                         TERN_OK);
+        simio_run(s.sim, TERN_S);
+        assert_int_equal(watcher.done, 1);
+    }
+    if (at <= watcher.told)
+        assert_int_equal(watcher.error, deed == CANCEL ? TERN_ECANCELLED : TERN_ESHUTDOWN);
+    else
+        assert_int_equal(watcher.error, TERN_OK);
+    s.is_client_closed = deed == CLOSE && at <= watcher.told;
+    if (!s.is_client_closed)
+        tern_pool_check(&s.client->pool);
+    scenario_close(&s);
+    return at <= watcher.told;
+}
+
+static void test_cancelled_in_every_trace(void **state)
+{
+    int at = 1;
+
+    (void)state;
+    while (run_cancelled(CANCEL, at))
+        at++;
+    assert_true(at > 20);
+}
+
+static void test_client_closed_in_every_trace(void **state)
+{
+    int at = 1;
+
+    (void)state;
+    while (run_cancelled(CLOSE, at))
+        at++;
+    assert_true(at > 20);
+}
+
+static bool cancel_in_rewind(void *user)
+{
+    struct seen **call = user;
+
+    assert_int_equal(tern_call_cancel((*call)->scenario->engine, (*call)->id), TERN_OK);
+    return true;
+}
+
+static enum tern_read read_nothing(void *user, void *buffer, size_t capacity, size_t *n)
+{
+    (void)user, (void)buffer, (void)capacity, (void)n;
+    return TERN_READ_END;
+}
+
+/* Asked whether its body can be had again, the user has had enough. */
+static void test_cancelled_in_rewind(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    peer = warm_up(&s);
+    call = scenario_start_only(&s, &(struct tern_request){.method = TERN_STR("PUT"),
+                                                          .url = TERN_STR("http://a.test/"),
+                                                          .body = {.kind = TERN_BODY_CALLBACK,
+                                                                   .read = read_nothing,
+                                                                   .rewind = cancel_in_rewind,
+                                                                   .user = &call,
+                                                                   .length = TERN_LENGTH_UNKNOWN},
+                                                          .expect = TERN_EXPECT_NEVER});
+    scenario_run(&s, 0);
+    simio_end(peer);
+    scenario_run(&s, 0);
+    seen_is(call, "done ECANCELLED WAIT");
+    scenario_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cancelled_in_every_trace),
+        cmocka_unit_test(test_client_closed_in_every_trace),
+        cmocka_unit_test(test_cancelled_in_rewind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
