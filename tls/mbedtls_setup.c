@@ -112,8 +112,6 @@ static void offer_session(struct tern_tls_stream *tls)
     struct tern_session *session;
     mbedtls_ssl_session parsed;
 
-    if (tls->profile->config.no_resumption)
-        return;
     session = tern_session_cache_take(&tls->tls->sessions, tls->session_key, tls->verify.now_s);
     if (session == NULL)
         return;

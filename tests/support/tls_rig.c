@@ -33,8 +33,19 @@ static int server_send(void *user, const unsigned char *buf, size_t len)
 {
     struct tls_server_conn *conn = user;
 
-    simio_say_bytes(conn->peer, buf, len);
+    if (conn->is_gathering)
+        assert_int_equal(tern_buf_append(&conn->burst, buf, len), TERN_OK);
+    else
+        simio_say_bytes(conn->peer, buf, len);
     return (int)len;
+}
+
+void tls_server_burst(struct tls_server_conn *conn)
+{
+    struct tern_str bytes = tern_buf_view(&conn->burst);
+
+    simio_say_bytes(conn->peer, bytes.ptr, bytes.len);
+    tern_buf_clear(&conn->burst);
 }
 
 static void server_go_on(struct tls_server_conn *conn)
@@ -69,6 +80,7 @@ static void on_heard(struct simio_peer *peer, void *user)
         conn = &rig->conns[rig->conn_count++];
         *conn = (struct tls_server_conn){.rig = rig, .peer = peer};
         tern_buf_init(&conn->heard, SIZE_MAX);
+        tern_buf_init(&conn->burst, SIZE_MAX);
         mbedtls_ssl_init(&conn->ssl);
         conn->code = mbedtls_ssl_setup(&conn->ssl, &rig->conf);
         if (conn->code != 0)
@@ -119,6 +131,7 @@ static void server_deinit(struct tls_rig *rig)
     for (size_t i = 0; i < rig->conn_count; i++) {
         mbedtls_ssl_free(&rig->conns[i].ssl);
         tern_buf_deinit(&rig->conns[i].heard);
+        tern_buf_deinit(&rig->conns[i].burst);
     }
     rig->conn_count = 0;
     mbedtls_ssl_config_free(&rig->conf);

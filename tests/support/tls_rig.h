@@ -42,6 +42,8 @@ struct tls_server_conn {
     int code;     /* why it broke, or 0 */
     bool at_end;  /* the client sent close_notify */
     struct tern_buf heard;
+    bool is_gathering; /* what it sends waits in burst for tls_server_burst */
+    struct tern_buf burst;
 };
 
 struct tls_rig {
@@ -96,6 +98,8 @@ void tls_rig_run(struct tls_rig *rig);
 struct tls_server_conn *tls_rig_server(struct tls_rig *rig);
 void tls_server_say(struct tls_server_conn *conn, const char *text);
 void tls_server_say_bytes(struct tls_server_conn *conn, const void *bytes, size_t len);
+/* All that was gathered arrives in one piece. */
+void tls_server_burst(struct tls_server_conn *conn);
 /* What the latest server connection has heard is just that; forgets it. */
 void tls_rig_expect(struct tls_rig *rig, const char *text);
 

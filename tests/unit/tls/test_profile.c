@@ -353,6 +353,7 @@ static void threads_share_one_parse(void **state)
 
 struct listener {
     struct tern_tls_waiter waiter;
+    struct tern_tls_profile *profile;
     int told;
     enum tern_error error;
 };
@@ -363,6 +364,9 @@ static void on_loaded(struct tern_tls_waiter *waiter, const struct tern_fault *f
 
     listener->told++;
     listener->error = fault->error;
+    /* What it waited for is there. */
+    if (listener->profile != NULL)
+        assert_true(rig.provider->ops->is_loaded(rig.provider, listener->profile));
 }
 
 static void waiters_are_told_once_and_never_from_inside(void **state)
@@ -370,7 +374,7 @@ static void waiters_are_told_once_and_never_from_inside(void **state)
     struct tern_tls_profile *profile =
         profile_of((struct tern_tls_config){.ca_pem = rig.root_pem, .ca_pem_len = strlen(rig.root_pem)});
     const struct tern_tls_provider_ops *ops = rig.provider->ops;
-    struct listener a = {.waiter.on_loaded = on_loaded}, b = a, c = a;
+    struct listener a = {.waiter.on_loaded = on_loaded, .profile = profile}, b = a, c = a;
 
     (void)state;
     assert_false(ops->is_loaded(rig.provider, profile));

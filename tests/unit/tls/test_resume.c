@@ -159,11 +159,12 @@ static void another_content_of_the_file_does_not(void **state)
 
 static void another_port_does_not(void **state)
 {
+    static const char *const alpn[] = {"http/1.1"};
     struct tls_client *client;
 
     (void)state;
     assert_false(resumes("example.test"));
-    client = tls_rig_start(&rig, &config, "example.test", 8443, NULL, 0);
+    client = tls_rig_start(&rig, &config, "example.test", 8443, alpn, 1);
     tls_rig_run(&rig);
     assert_true(client->is_open);
     assert_false(client->info.resumed);
@@ -190,7 +191,7 @@ static void a_server_that_went_back_to_1_2_is_met_at_the_second_try(void **state
     struct tls_client *client;
 
     (void)state;
-    serve(MBEDTLS_SSL_VERSION_TLS1_3);
+    tls_rig_serve(&rig, &(struct tls_server_spec){.ticket_count = 3});
     assert_false(resumes("example.test"));
     serve(MBEDTLS_SSL_VERSION_TLS1_2);
     client = tls_rig_connect(&rig, &config, "example.test");
@@ -199,6 +200,21 @@ static void a_server_that_went_back_to_1_2_is_met_at_the_second_try(void **state
     assert_true(client->info.offered);
     tls_client_free(client);
     assert_false(resumes("example.test"));
+}
+
+/* The server of the rig gives a day. */
+static void a_ticket_is_good_for_its_lifetime(void **state)
+{
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        serve(versions[v]);
+        assert_false(resumes("example.test"));
+        simio_set_wall(rig.sim, SIMIO_WALL_START_S + 86400 - 60);
+        assert_true(resumes("example.test"));
+        simio_set_wall(rig.sim, SIMIO_WALL_START_S + 3 * 86400);
+        assert_false(resumes("example.test"));
+        restart();
+    }
 }
 
 static void a_session_does_not_outlive_its_certificate(void **state)
@@ -262,6 +278,7 @@ int main(void)
         TEST(another_port_does_not),
         TEST(an_unknown_ticket_costs_a_full_handshake),
         TEST(a_server_that_went_back_to_1_2_is_met_at_the_second_try),
+        TEST(a_ticket_is_good_for_its_lifetime),
         TEST(a_session_does_not_outlive_its_certificate),
         TEST(tickets_serve_as_many_connections_as_came),
     };
