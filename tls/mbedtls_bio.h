@@ -60,9 +60,9 @@ bool tern_tls_bio_has_room(const struct tern_tls_bio *bio);
  * what has been received already. */
 bool tern_tls_bio_may_go_on(const struct tern_tls_bio *bio);
 
-/* For mbedtls_ssl_set_bio. send takes everything: mbedTLS, asked to write while it has output of its own left over, takes the
+/* For mbedtls_ssl_set_bio; user is the bio. send takes everything: mbedTLS, asked to write while it has output of its own left over, takes the
  * user's bytes for sent and loses them. A peer that provokes answers and does not read them runs into held's ceiling. */
-int tern_tls_bio_recv(void *bio, unsigned char *buf, size_t len);
-int tern_tls_bio_send(void *bio, const unsigned char *buf, size_t len);
+int tern_tls_bio_recv(void *user, unsigned char *buf, size_t len);
+int tern_tls_bio_send(void *user, const unsigned char *buf, size_t len);
 
 #endif
