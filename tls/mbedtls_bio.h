@@ -1,9 +1,10 @@
 /* tls/mbedtls_bio.h - what mbedTLS reads from and writes to: a lower byte stream behind buffers.
  *
- * mbedTLS fetches each record with two small reads and sends each with a write. Here one read of the lower stream brings many
- * records, and one write takes many. The buffers belong to the provider and are shared by all of its streams, since one stream works at
- * a time: an idle connection holds none. What is left at the end of an operation moves to memory of the stream's own:
- * received bytes behind a full user's buffer, and bytes to send that the lower stream did not take.
+ * mbedTLS fetches each record with two small reads and sends each with a write. Here one read of the lower stream
+ * brings many records, and one write takes many. The buffers belong to the provider and are shared by all of its
+ * streams, since one stream works at a time: an idle connection holds none. What is left at the end of an operation
+ * moves to memory of the stream's own: received bytes behind a full user's buffer, and bytes to send that the lower
+ * stream did not take.
  *
  * Each operation of the stream stands between tern_tls_bio_begin and tern_tls_bio_end. */
 #ifndef TERN_TLS_MBEDTLS_BIO_H
@@ -15,7 +16,8 @@
 #define TERN_TLS_RECEIVE_BYTES (64 * 1024)
 #define TERN_TLS_SEND_BYTES (64 * 1024)
 
-/* Reads of the lower stream in one operation: whoever floods us with records that carry nothing may not keep the loop. */
+/* Reads of the lower stream in one operation: whoever floods us with records that carry nothing may not keep the
+ * loop. */
 #define TERN_TLS_REFILLS_MAX 4
 
 /* The largest record (RFC 8446 5.2, RFC 5246 6.2.3) and its header. */
@@ -48,20 +50,21 @@ void tern_tls_bio_deinit(struct tern_tls_bio *bio);
 
 void tern_tls_bio_begin(struct tern_tls_bio *bio);
 
-/* Sends what can be sent and keeps the rest. ERROR: error says why, or else the lower stream's fault. WANT_WRITE: something is left, and
- * goes with tern_tls_bio_flush when the lower stream is ready. */
+/* Sends what can be sent and keeps the rest. ERROR: error says why, or else the lower stream's fault. WANT_WRITE:
+ * something is left, and goes with tern_tls_bio_flush when the lower stream is ready. */
 TERN_MUST_USE enum tern_flow tern_tls_bio_end(struct tern_tls_bio *bio);
 TERN_MUST_USE enum tern_flow tern_tls_bio_flush(struct tern_tls_bio *bio);
 
 /* Room for one more record to be sent. */
 bool tern_tls_bio_has_room(const struct tern_tls_bio *bio);
 
-/* After mbedTLS answered WANT_READ: there is more to read at once. mbedTLS says so for its own reasons too, and no event comes for
- * what has been received already. */
+/* After mbedTLS answered WANT_READ: there is more to read at once. mbedTLS says so for its own reasons too, and no
+ * event comes for what has been received already. */
 bool tern_tls_bio_may_go_on(const struct tern_tls_bio *bio);
 
-/* For mbedtls_ssl_set_bio; user is the bio. send takes everything: mbedTLS, asked to write while it has output of its own left over, takes the
- * user's bytes for sent and loses them. A peer that provokes answers and does not read them runs into held's ceiling. */
+/* For mbedtls_ssl_set_bio; user is the bio. send takes everything: mbedTLS, asked to write while it has output of
+ * its own left over, takes the user's bytes for sent and loses them. A peer that provokes answers and does not read
+ * them runs into held's ceiling. */
 int tern_tls_bio_recv(void *user, unsigned char *buf, size_t len);
 int tern_tls_bio_send(void *user, const unsigned char *buf, size_t len);
 

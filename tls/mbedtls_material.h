@@ -1,7 +1,7 @@
 /* tls/mbedtls_material.h - what a profile names, read and parsed: trust and the client's own certificate.
  *
- * Made on a file worker, then handed to the profile and never changed. Trust is counted and shared by all profiles of the process
- * whose files have the same content. */
+ * Made on a file worker, then handed to the profile and never changed. Trust is counted and shared by all profiles
+ * of the process whose files have the same content. */
 #ifndef TERN_TLS_MBEDTLS_MATERIAL_H
 #define TERN_TLS_MBEDTLS_MATERIAL_H
 
@@ -35,7 +35,8 @@ struct tern_tls_material {
     uint8_t digest[TERN_TLS_SHA256_BYTES]; /* of all of it: part of the session key */
 };
 
-/* Readies the library: its memory and its random source. Once for the process; any thread. Errors: TERN_EOS, TERN_ENOMEM. */
+/* Readies the library: its memory and its random source. Once for the process; any thread. Errors: TERN_EOS,
+ * TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_tls_mbedtls_ready(struct tern_fault *fault);
 
 /* True where the code means that memory ran out. */
@@ -52,8 +53,8 @@ TERN_MUST_USE enum tern_error tern_tls_material_new(struct tern_files *files, co
 /* NULL is ignored. Any thread. */
 void tern_tls_material_free(struct tern_tls_material *material);
 
-/* One more count of the parsed trust of a profile; *out is NULL where there is none and the profile is insecure. A worker's
- * thread. Errors: TERN_ETLS_TRUST, TERN_ENOMEM. */
+/* One more count of the parsed trust of a profile; *out is NULL where there is none and the profile is insecure. A
+ * worker's thread. Errors: TERN_ETLS_TRUST, TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_tls_trust_acquire(struct tern_files *files, const struct tern_tls_profile *profile,
                                                      struct tern_tls_trust **out, struct tern_fault *fault);
 void tern_tls_trust_release(struct tern_tls_trust *trust);

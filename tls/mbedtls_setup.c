@@ -1,4 +1,5 @@
-/* tls/mbedtls_setup.c - a stream's mbedTLS context: versions, suites, trust, identity, ALPN, and the session to resume. */
+/* tls/mbedtls_setup.c - a stream's mbedTLS context: versions, suites, trust, identity, ALPN, and the session to
+ * resume. */
 #include <mbedtls/psa_util.h>
 #include <mbedtls/sha256.h>
 
@@ -15,7 +16,8 @@
 
 /* ---- suites ---- */
 
-/* Forward secrecy and AEAD only (as RFC 9325 4.2 recommends). AES-GCM is the faster where the CPU has AES, ChaCha20 elsewhere. */
+/* Forward secrecy and AEAD only (as RFC 9325 4.2 recommends). AES-GCM is the faster where the CPU has AES, ChaCha20
+ * elsewhere. */
 #define AES_SUITES                                                                                                     \
     MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,                                              \
         MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,                \
@@ -87,7 +89,8 @@ static bool hash_part(mbedtls_sha256_context *hash, const void *bytes, size_t le
            mbedtls_sha256_update(hash, bytes, len) == 0;
 }
 
-/* All that a session may depend on, each part length-prefixed: what is configured, what the files held, and the server. */
+/* All that a session may depend on, each part length-prefixed: what is configured, what the files held, and the
+ * server. */
 static bool make_session_key(struct tern_tls_stream *tls, uint16_t port)
 {
     struct tern_str shape = tern_tls_profile_shape(tls->profile);
@@ -142,7 +145,8 @@ void tern_tls_session_save(struct tern_tls_stream *tls)
     unsigned char *bytes;
     size_t len = 0;
 
-    /* One made under a certificate that only insecure let pass is not kept: its successor could not say what was wrong. */
+    /* One made under a certificate that only insecure let pass is not kept: its successor could not say what was
+     * wrong. */
     if (tls->profile->config.no_resumption || tls->verify.fault.error != TERN_OK)
         return;
     /* mbedTLS gives each session out once, so that it has to be taken even if it is not kept. */
@@ -171,8 +175,8 @@ enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tl
 
     if (code == 0)
         code = mbedtls_ssl_setup(&tls->ssl, &tls->conf);
-    /* RFC 6066 3: the name for the server to choose its certificate by; an address is none. Either way mbedTLS wants to hear that
-     * the host is dealt with: tern_verify_on_cert does. */
+    /* RFC 6066 3: the name for the server to choose its certificate by; an address is none. Either way mbedTLS wants
+     * to hear that the host is dealt with: tern_verify_on_cert does. */
     if (code == 0)
         code = mbedtls_ssl_set_hostname(&tls->ssl, tls->host.kind == TERN_HOST_NAME ? tls->host.text : NULL);
     if (code == 0 && !make_session_key(tls, how->port))

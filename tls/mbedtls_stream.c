@@ -323,7 +323,8 @@ struct pieces {
     size_t at; /* in the first one */
 };
 
-/* The next run of at most max bytes: in the user's memory where one piece fills it or is the last, else gathered in plain. */
+/* The next run of at most max bytes: in the user's memory where one piece fills it or is the last, else gathered in
+ * plain. */
 static struct tern_str next_run(struct pieces *pieces, unsigned char *plain, size_t max)
 {
     size_t len = 0;

@@ -73,8 +73,8 @@ TERN_MUST_USE enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *tls,
 TERN_MUST_USE enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tls_open *how,
                                              struct tern_fault *fault);
 
-/* Puts the ticket that the peer has just given into the cache, where it may be used. Without one (TLS 1.2 by session id) nothing is
- * kept: most servers name ids that they do not store. */
+/* Puts the ticket that the peer has just given into the cache, where it may be used. Without one (TLS 1.2 by session
+ * id) nothing is kept: most servers name ids that they do not store. */
 void tern_tls_session_save(struct tern_tls_stream *tls);
 
 /* For mbedtls_ssl_set_export_keys_cb: a line for the key log, written off the loop. */

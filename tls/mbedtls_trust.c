@@ -1,7 +1,7 @@
 /* tls/mbedtls_trust.c - finding, reading and parsing trusted certificates, once for the process.
  *
- * All bytes that make up a trust are read first; their SHA-256 names it. So the table never serves stale trust, whatever
- * happened to the files, and two engines with the same trust share one parsed copy. */
+ * All bytes that make up a trust are read first; their SHA-256 names it. So the table never serves stale trust,
+ * whatever happened to the files, and two engines with the same trust share one parsed copy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mbedtls/sha256.h>
@@ -23,8 +23,9 @@ static const char *const system_files[] = {
 };
 static const char system_dir[] = "/etc/ssl/certs";
 
-/* Parsed trusts. parse_lock is held by workers while one of them parses, so that another that wants the same waits and finds it;
- * table_lock only while the list or a count changes, so that a loop that releases never waits for a parse. */
+/* Parsed trusts. parse_lock is held by workers while one of them parses, so that another that wants the same waits
+ * and finds it; table_lock only while the list or a count changes, so that a loop that releases never waits for a
+ * parse. */
 static pthread_mutex_t parse_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tern_list table = {&table, &table};

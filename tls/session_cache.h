@@ -1,7 +1,7 @@
 /* tls/session_cache.h - what can be resumed: serialised sessions by key, the latest used kept.
  *
- * A key is the SHA-256 of everything a session may depend on: the whole profile, the loaded trust and identity, host and port. So a
- * session never serves another configuration. Memory only; time is passed in; belongs to one thread. */
+ * A key is the SHA-256 of everything a session may depend on: the whole profile, the loaded trust and identity, host
+ * and port. So a session never serves another configuration. Memory only; time is passed in; belongs to one thread. */
 #ifndef TERN_TLS_SESSION_CACHE_H
 #define TERN_TLS_SESSION_CACHE_H
 
@@ -36,14 +36,14 @@ struct tern_session {
 void tern_session_cache_init(struct tern_session_cache *cache);
 void tern_session_cache_deinit(struct tern_session_cache *cache);
 
-/* Copies a session in; it pushes out the oldest of its key, or of all, where there are too many. What does not fit or finds no memory
- * is not kept: the next handshake is a full one. */
+/* Copies a session in; it pushes out the oldest of its key, or of all, where there are too many. What does not fit
+ * or finds no memory is not kept: the next handshake is a full one. */
 void tern_session_cache_add(struct tern_session_cache *cache, const uint8_t key[TERN_SESSION_KEY_BYTES],
                             const void *bytes, size_t len, uint64_t expires_s, uint64_t valid_until_s,
                             bool is_single_use);
 
-/* The newest session of the key that has not expired, or NULL. Borrowed until the next call on the cache; one for single use is no
- * longer in it and is the caller's to end with tern_session_free. */
+/* The newest session of the key that has not expired, or NULL. Borrowed until the next call on the cache; one for
+ * single use is no longer in it and is the caller's to end with tern_session_free. */
 struct tern_session *tern_session_cache_take(struct tern_session_cache *cache,
                                              const uint8_t key[TERN_SESSION_KEY_BYTES], uint64_t now_s);
 

@@ -132,8 +132,7 @@ struct cert *cert_new(struct cert_spec spec)
     must(mbedtls_x509write_crt_set_subject_name(&ctx, cert->subject), "subject");
     must(mbedtls_x509write_crt_set_issuer_name(&ctx, issuer->subject), "issuer");
     mbedtls_x509write_crt_set_subject_key(&ctx, &cert->key);
-    mbedtls_x509write_crt_set_issuer_key(
-        &ctx, (mbedtls_pk_context *)(spec.own_signature ? &cert->key : &issuer->key));
+    mbedtls_x509write_crt_set_issuer_key(&ctx, (mbedtls_pk_context *)(spec.own_signature ? &cert->key : &issuer->key));
     must(mbedtls_x509write_crt_set_serial_raw(&ctx, &serial, 1), "serial");
     serial = (unsigned char)(serial % 127 + 1);
     must(mbedtls_x509write_crt_set_validity(&ctx, spec.from != NULL ? spec.from : "20230101000000",

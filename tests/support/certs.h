@@ -1,7 +1,8 @@
 /* tests/support/certs.h - certificates made on the spot, right ones and wrong ones.
  *
- * A certificate is described by what differs from a good one: P-256 key, SHA-256, valid from 2023-01-01 to 2049-12-31 (the
- * scripted clock starts in November 2023). It lives until certs_free, as does all that it is signed by. */
+ * A certificate is described by what differs from a good one: P-256 key, SHA-256, valid from 2023-01-01 to
+ * 2049-12-31 (the scripted clock starts in November 2023). It lives until certs_free, as does all that it is signed
+ * by. */
 #ifndef TERN_TESTS_SUPPORT_CERTS_H
 #define TERN_TESTS_SUPPORT_CERTS_H
 
@@ -48,7 +49,8 @@ char *cert_key_pem(const struct cert *cert);
 /* "sha256//..." of its key; freed by the caller. */
 char *cert_pin(const struct cert *cert);
 
-/* Writes text into a new temporary file with a name made of template ("....XXXXXX"); gives the path, freed by the caller. */
+/* Writes text into a new temporary file with a name made of template ("....XXXXXX"); gives the path, freed by the
+ * caller. */
 char *cert_file(const char *text);
 
 #endif

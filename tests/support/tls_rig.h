@@ -86,7 +86,8 @@ void tls_rig_deinit(struct tls_rig *rig);
 /* The server from here on; tickets of the old one are not known to it unless keep_tickets. */
 void tls_rig_serve(struct tls_rig *rig, const struct tls_server_spec *spec);
 
-/* A client that has connected and done what it can. config NULL: trusts the rig's root and resumes nothing. It ends with tls_client_free, or the rig. */
+/* A client that has connected and done what it can. config NULL: trusts the rig's root and resumes nothing. It ends
+ * with tls_client_free, or the rig. */
 struct tls_client *tls_rig_connect(struct tls_rig *rig, const struct tern_tls_config *config, const char *host);
 /* The same in steps: up to the start of the connect, then the running. */
 struct tls_client *tls_rig_start(struct tls_rig *rig, const struct tern_tls_config *config, const char *host,

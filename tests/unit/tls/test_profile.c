@@ -15,8 +15,8 @@
 
 static struct tls_rig rig;
 
-/* mbedTLS 3.6.6 loses a cipher context where memory runs out while it makes the keys of TLS 1.3 (ssl_tls13_keys.c frees the
- * transform, not what is in it). */
+/* mbedTLS 3.6.6 loses a cipher context where memory runs out while it makes the keys of TLS 1.3 (ssl_tls13_keys.c
+ * frees the transform, not what is in it). */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -432,8 +432,8 @@ static void a_failed_load_is_tried_again(void **state)
 
 /* ---- memory ---- */
 
-/* Each allocation of load, opening and handshake fails in turn: an error or a good end, and never a leak. Those of the server count
- * too, so that it may be the one that gives up. */
+/* Each allocation of load, opening and handshake fails in turn: an error or a good end, and never a leak. Those of
+ * the server count too, so that it may be the one that gives up. */
 static void every_allocation_may_fail(void **state)
 {
     const struct tern_tls_config config = {

@@ -323,7 +323,8 @@ static void pieces_of_any_size_go_out_in_order(void **state)
     free(text);
 }
 
-/* The socket takes little: what mbedTLS has made of the bytes is kept and goes when there is room, though the user asks for nothing more. */
+/* The socket takes little: what mbedTLS has made of the bytes is kept and goes when there is room, though the user
+ * asks for nothing more. */
 static void a_full_socket_holds_the_rest(void **state)
 {
     char *text = long_text(200000);
@@ -515,8 +516,8 @@ static void tickets_are_counted(void **state)
     tls_client_free(client);
 }
 
-/* Warnings carry nothing and are not counted by mbedTLS: the loop must still get its turn, and the bytes theirs, though the
- * system tells of them only once. */
+/* Warnings carry nothing and are not counted by mbedTLS: the loop must still get its turn, and the bytes theirs,
+ * though the system tells of them only once. */
 static void warnings_do_not_keep_the_loop(void **state)
 {
     struct tls_client *client;

@@ -39,7 +39,8 @@ static void judge_in(mbedtls_ssl_protocol_version version, const struct cert *co
         if (client->fault.error != error || strstr(client->fault.text, text) == NULL)
             fail_msg("%s: %s %s", host, tern_error_name(client->fault.error), client->fault.text);
         assert_false(client->is_open);
-        /* The server hears of it. (In TLS 1.3 mbedTLS sends the alert in the clear, which the server's side cannot read.) */
+        /* The server hears of it. (In TLS 1.3 mbedTLS sends the alert in the clear, which the server's side cannot
+         * read.) */
         assert_int_not_equal(tls_rig_server(&rig)->code, 0);
     }
     tls_client_free(client);
