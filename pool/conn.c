@@ -372,29 +372,36 @@ static void watch_silence(struct tern_exchange *exchange, uint64_t now_ns)
     tern_exchange_watch(exchange);
 }
 
+/* True while there is something to read for: an exchange that listens, or the end or stray bytes of a connection that may be
+ * kept. (What came together with an answer has no event of its own; a stream that gave less than it was asked for
+ * answers the next read without the system.) */
+static bool wants_to_read(const struct tern_conn *conn)
+{
+    return conn->exchange != NULL ? !is_held_back(conn->exchange)
+                                  : conn->codec->ops->state(conn->codec) == TERN_CODEC_OPEN;
+}
+
+/* STEP_ON: there is more to do, in the next turn. */
 static enum step turn(struct tern_conn *conn)
 {
-    enum step written = write_out(conn);
+    enum step written = write_out(conn), step;
 
-    for (int reads = 0;; reads++) {
-        enum step step;
-
-        if (conn->exchange != NULL && is_held_back(conn->exchange))
-            return STEP_WAIT;
+    for (int reads = 0; wants_to_read(conn); reads++) {
         if (reads == TERN_CONN_READS_MAX) {
             tern_conn_wake(conn);
-            return STEP_WAIT;
+            return STEP_ON;
         }
         step = read_in(conn);
-        if (step == STEP_WAIT && written == STEP_DEAF) {
+        if (step == STEP_WAIT && written == STEP_DEAF && wants_to_read(conn)) {
             broken(conn, &conn->stream->fault);
             return STEP_GONE;
         }
-        if (step != STEP_ON || conn->exchange == NULL)
+        if (step != STEP_ON)
             return step;
         if (written != STEP_DEAF)
             written = write_out(conn); /* an answer may have lifted what held the request */
     }
+    return STEP_WAIT;
 }
 
 static void pump(struct tern_conn *conn)
@@ -410,6 +417,6 @@ static void pump(struct tern_conn *conn)
         return;
     if (conn->exchange != NULL)
         watch_silence(conn->exchange, now(conn));
-    else
+    else if (step == STEP_WAIT)
         settle(conn);
 }

@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -20,6 +22,94 @@ static struct simio_peer *warm_up(struct scenario *s)
     seen_is(call, "head 200 | body hi | done");
     simio_forget(peer);
     return peer;
+}
+
+/* ---- what comes together with an answer, or right behind it ---- */
+
+/* No second event tells of an end that came with the answer: the connection must not be kept as if it lived. */
+static void test_end_in_the_same_packet_as_the_answer(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    call = scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    simio_say_and_end(peer, OK_HI);
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | body hi | done");
+    assert_true(simio_is_closed(peer));
+    assert_int_equal(scenario_stats(&s).connections_idle, 0);
+    scenario_close(&s);
+}
+
+/* The answer fills one read to the last byte, and a second one that nobody asked for stands behind it. */
+static void test_answer_nobody_asked_for_behind_a_full_read(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+    size_t len = TERN_ENGINE_SCRATCH_BYTES, head;
+    char *said = malloc(len + sizeof(OK_HI));
+
+    (void)state;
+    assert_non_null(said);
+    memset(said, 'x', len);
+    head = (size_t)snprintf(said, len, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", len - 42);
+    said[head] = 'x';
+    assert_int_equal(head, 42);
+    memcpy(said + len, OK_HI, sizeof(OK_HI));
+
+    scenario_open(&s, NULL);
+    call = scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    simio_say_bytes(peer, said, len + strlen(OK_HI));
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | body 65494 bytes | done");
+    assert_true(simio_is_closed(peer));
+    scenario_close(&s);
+    free(said);
+}
+
+static void pause_on_head(struct seen *seen, const char *event)
+{
+    if (strcmp(event, "head") == 0)
+        assert_int_equal(tern_call_pause(seen->scenario->engine, seen->id), TERN_OK);
+}
+
+/* The peer refuses the upload and goes away; its answer is here, but its reader has paused. */
+static void test_early_answer_outlives_the_peer_while_paused(void **state)
+{
+    static char body[1 << 20];
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    simio_window_all(s.sim, 1000);
+    call = scenario_start_only(
+        &s, &(struct tern_request){.method = TERN_STR("POST"),
+                                   .url = TERN_STR("http://a.test/"),
+                                   .body = {.kind = TERN_BODY_MEMORY, .data = body, .length = sizeof(body)},
+                                   .expect = TERN_EXPECT_NEVER});
+    call->hook = pause_on_head;
+    scenario_run(&s, 0);
+    peer = scenario_accept(&s);
+    assert_int_equal(tern_call_pause(s.engine, call->id), TERN_OK);
+    simio_say(peer, OK_HI);
+    simio_reset(peer);
+    scenario_run(&s, 0);
+    seen_is(call, "");
+    assert_int_equal(tern_call_resume(s.engine, call->id), TERN_OK);
+    scenario_run(&s, 0);
+    seen_is(call, "head 200");
+    assert_int_equal(tern_call_resume(s.engine, call->id), TERN_OK);
+    scenario_run(&s, 0);
+    seen_is(call, "body hi | done");
+    scenario_close(&s);
 }
 
 /* ---- cancelled from where it is told of itself ---- */
@@ -179,6 +269,9 @@ static void test_cancelled_in_rewind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end_in_the_same_packet_as_the_answer),
+        cmocka_unit_test(test_answer_nobody_asked_for_behind_a_full_read),
+        cmocka_unit_test(test_early_answer_outlives_the_peer_while_paused),
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
         cmocka_unit_test(test_cancelled_in_rewind),
