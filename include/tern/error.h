@@ -37,7 +37,7 @@ enum tern_error_class {
     X(ECLOSED, USAGE, "the engine or client is closed")                                                                \
     X(ENOMEM, LOCAL, "out of memory")                                                                                  \
     X(ELIMIT, LOCAL, "a limit of this engine or client is reached")                                                    \
-    X(EQUEUE, LOCAL, "too many calls wait for a connection")                                                           \
+    X(EQUEUE, LOCAL, "a queue of this engine or client is full")                                                       \
     X(EDESCRIPTORS, LOCAL, "no descriptor is left for a socket")                                                       \
     X(EOS, LOCAL, "the operating system refused an operation")                                                         \
     X(EFORK, LOCAL, "the engine was inherited across a fork")                                                          \
