@@ -25,7 +25,7 @@ enum tern_body_kind {
     TERN_BODY_NONE = 0,
     TERN_BODY_MEMORY,   /* data and length; borrowed until on_done */
     TERN_BODY_CALLBACK, /* read, and rewind if it can be sent again */
-    TERN_BODY_FD /* a descriptor of a file, pipe or socket: borrowed until on_done, read off the loop from where it stands */
+    TERN_BODY_FD        /* a file, pipe or socket: borrowed until on_done, read off the loop from where it stands */
 };
 
 /* As the length: not known. The body is sent chunked (RFC 9112 7.1). */
@@ -48,19 +48,22 @@ struct tern_body {
     void *user;
 };
 
+/* Whether to say Expect: 100-continue (RFC 9110 10.1.1) before a body. */
 enum tern_expect {
-    TERN_EXPECT_AUTO =
-        0, /* Expect: 100-continue where the body is over 1 MiB or of unknown length (curl's rule since 7.84) */
+    TERN_EXPECT_AUTO = 0, /* where it is over 1 MiB or of unknown length */
     TERN_EXPECT_NEVER,
     TERN_EXPECT_ALWAYS
 };
 
 struct tern_request {
     struct tern_str method;          /* empty: GET. A token (RFC 9110 5.6.2); case matters */
-    struct tern_str url;             /* http or https, absolute. The fragment is not sent */
-    const struct tern_field *fields; /* in this order, after Host, User-Agent and Accept where those are not among them.
-                                        A field with a NULL value pointer sends none of that name. Content-Length and
-                                        Transfer-Encoding come from the body and are refused here */
+    struct tern_str url;             /* http or https, absolute. Its userinfo is sent as Basic credentials (RFC 7617)
+                                        unless there is a field Authorization, its fragment is not sent */
+    const struct tern_field *fields; /* in this order, after Host, Authorization (of the URL), User-Agent, Accept and
+                                        the client's fields, each where it is not among these. A field with a NULL
+                                        value pointer sends none of that name. Content-Length and Transfer-Encoding
+                                        come from the body and are refused here, as is what belongs to the connection;
+                                        Connection: close and Expect: 100-continue are understood */
     size_t field_count;
     struct tern_body body;
     enum tern_expect expect;
@@ -90,7 +93,7 @@ enum tern_replay {
     TERN_REPLAY_UNSENT,  /* not one byte was given to the connection: always safe */
     TERN_REPLAY_REFUSED, /* the peer said it was not processed: always safe */
     TERN_REPLAY_STALE,   /* written to a reused connection that then died before a byte came back: safe if idempotent */
-    TERN_REPLAY_MAYBE,   /* written, no complete answer: may have been processed. Safe if idempotent */
+    TERN_REPLAY_MAYBE,   /* written, no byte of an answer: may have been processed. Safe if idempotent */
     TERN_REPLAY_ANSWERED /* an answer began */
 };
 
@@ -142,7 +145,7 @@ struct tern_result {
     size_t try_count;
 
     const char *tls_version; /* "TLSv1.3"; NULL without TLS. Static text, as the next */
-    const char *tls_suite;   /* "TLS-AES-128-GCM-SHA256" */
+    const char *tls_suite;   /* "TLS1-3-AES-128-GCM-SHA256", as mbedTLS names it */
     bool tls_resumed;
     enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
 };
@@ -167,30 +170,33 @@ struct tern_handlers {
 
 /* ---- starting and steering it ---- */
 
-/* Starts a call. Everything in request is copied but the body's source; handlers are copied too. Nothing is
- * sent and no callback runs before the next turn of the loop. out and why may be NULL.
- * Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL (the request; why says which part, the value, the rule), TERN_ELIMIT (calls_max),
- * TERN_ENOMEM, TERN_ECLOSED, TERN_EFORK. */
+/* Starts a call. Everything in request is copied but the body's source; handlers are copied too. Nothing is sent and
+ * no callback runs from inside: that is the loop's. out and why may be NULL.
+ * Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL (the request; why says which part, the value, the rule),
+ * TERN_ELIMIT (calls_max), TERN_ENOMEM, TERN_ECLOSED, TERN_EFORK. */
 TERN_API TERN_MUST_USE enum tern_error tern_call_start(struct tern_client *client, const struct tern_request *request,
                                                        const struct tern_handlers *handlers, void *user,
                                                        tern_call_id *out, struct tern_fault *why);
 
-/* Ends a call with TERN_ECANCELLED, through on_done from a later turn of the loop; no other callback comes. Errors: TERN_EGONE. */
+/* Ends a call with TERN_ECANCELLED. on_done comes from the loop, not from inside; no other callback does.
+ * Errors: TERN_EGONE. */
 TERN_API enum tern_error tern_call_cancel(struct tern_engine *engine, tern_call_id call);
 
-/* Stops and restarts on_body. A paused call keeps what its window holds and reads no more; its read timeout stands still.
- * Errors: TERN_EGONE. */
+/* Stops and restarts on_body. A paused call keeps what its window holds and reads no more; its read timeout stands
+ * still. Errors: TERN_EGONE. */
 TERN_API enum tern_error tern_call_pause(struct tern_engine *engine, tern_call_id call);
 TERN_API enum tern_error tern_call_resume(struct tern_engine *engine, tern_call_id call);
 
-/* Gives back bytes that on_body delivered, for a request with credit set. Errors: TERN_EGONE, TERN_EINVAL (more than is owed). */
+/* Gives back bytes that on_body delivered, for a request with credit set.
+ * Errors: TERN_EGONE, TERN_EINVAL (more than is owed). */
 TERN_API enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_id call, size_t bytes);
 
 /* After TERN_READ_WAIT: the body's read has something again. Errors: TERN_EGONE. */
 TERN_API enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id call);
 
-/* As tern_call_start and tern_call_cancel, from any thread. What can be seen at once is refused at once; a start that is
- * refused later ends through on_done. Errors: as tern_call_start, and TERN_EQUEUE (mailbox_max). A cancel never fails. The client must stay open until the post is taken up. */
+/* As tern_call_start and tern_call_cancel, from any thread. What can be seen at once is refused at once; a start that
+ * is refused later ends through on_done. The client must stay open until the post is taken up. A cancel never fails.
+ * Errors: as tern_call_start, and TERN_EQUEUE (mailbox_max). */
 TERN_API TERN_MUST_USE enum tern_error tern_post_start(struct tern_client *client, const struct tern_request *request,
                                                        const struct tern_handlers *handlers, void *user,
                                                        tern_call_id *out, struct tern_fault *why);
@@ -213,8 +219,8 @@ tern_collect_start(struct tern_client *client, const struct tern_request *reques
                    void (*on_response)(void *user, tern_call_id call, const struct tern_response *response), void *user,
                    tern_call_id *out, struct tern_fault *why);
 
-/* Makes one call and runs the engine until it has ended; other calls on the engine go on meanwhile. *out is owned by the
- * caller in every case in which it is not NULL afterwards, and freed with tern_response_free; the error is also in
+/* Makes one call and runs the engine until it has ended; other calls on the engine go on meanwhile. *out is owned by
+ * the caller in every case in which it is not NULL afterwards, and freed with tern_response_free; the error is also in
  * its result. Errors: as tern_collect_start, TERN_EBUSY, and every error a call can end with. */
 TERN_API TERN_MUST_USE enum tern_error tern_perform(struct tern_client *client, const struct tern_request *request,
                                                     uint64_t body_bytes_max, struct tern_response **out,

@@ -4,8 +4,8 @@
  * live longer than the call that takes it. A value that cannot be right is refused with a fault that names the field,
  * the value and the rule.
  *
- * "Shapes" beside a field: the field is part of the pool key. A connection made under one value of it is never used for a
- * call under another. All other fields may change (tern_client_configure) without losing a connection. */
+ * "Shapes" beside a field: the field is part of the pool key. A connection made under one value of it is never used for
+ * a call under another. All other fields may change (tern_client_configure) without losing a connection. */
 #ifndef TERN_CLIENT_H
 #define TERN_CLIENT_H
 
@@ -23,30 +23,31 @@ struct tern_timeouts {
     uint64_t connect_ns; /* DNS, TCP and TLS of a new connection together. Default 10 s */
     uint64_t write_ns;   /* longest gap in which the peer takes none of the request. Default 10 s */
     uint64_t read_ns;    /* longest gap in which the peer sends nothing; paused time is not counted. Default 60 s */
-    uint64_t
-        head_ns; /* from the request's end to the end of the final head, informational ones included. Default 120 s */
-    uint64_t total_ns; /* the whole call, from its start. Default off */
-    uint64_t
-        continue_ns; /* how long to wait for 100 (Continue) before the body goes anyway (RFC 9110 10.1.1). Default 1 s */
-    uint64_t low_speed_ns; /* with the next field: the call ends when its speed stays below for so long. Default off */
-    uint64_t low_speed_bytes_per_s; /* Default 0: off */
+    uint64_t head_ns;    /* from the request's end to the end of the final head, 1xx included. Default 120 s */
+    uint64_t total_ns;   /* the whole call, from its start. Default off */
+
+    /* How long to wait for 100 (Continue) before the body goes anyway (RFC 9110 10.1.1). Default 1 s. */
+    uint64_t continue_ns;
+
+    /* The call ends when its body's speed stays below the second for as long as the first. Default off. */
+    uint64_t low_speed_ns;
+    uint64_t low_speed_bytes_per_s;
 };
 
 /* What a client may hold and use at once. */
 struct tern_limits {
     uint32_t connections_max;          /* open or dialling, in the whole pool. Default 100 */
-    uint32_t connections_per_host_max; /* the same for one pool key. Default 100 */
+    uint32_t connections_per_host_max; /* the same for one pool key. Default 100, or connections_max if that is less */
     uint32_t idle_max;                 /* kept idle, in the whole pool. Default 20; UINT32_MAX: no bound of its own */
     uint32_t waiters_max;              /* calls that wait for a connection. Default 1,024 */
     uint64_t idle_ns;                  /* an idle connection is closed after this. Default 30 s */
     uint64_t connection_age_ns;        /* a connection older than this takes no new call. Default off */
     uint64_t connection_uses_max;      /* nor one that has carried so many. Default off */
-    uint32_t head_line_bytes_max;      /* one header line of a response. Default 16 KiB */
-    uint32_t head_bytes_max;           /* all header lines of one response head, trailers likewise. Default 64 KiB */
+    uint32_t head_line_bytes_max;      /* one line of it. Default 16 KiB, or head_bytes_max if that is less */
+    uint32_t head_bytes_max;           /* one response head, trailers likewise. Default 64 KiB */
     uint32_t head_fields_max;          /* header fields of one response head. Default 256 */
     uint32_t informational_max;        /* 1xx responses before the final one. Default 16 */
-    uint32_t
-        body_window_bytes; /* body bytes delivered but not yet credited, for a call that credits itself. Default 256 KiB */
+    uint32_t body_window_bytes;        /* delivered, not yet credited; for calls that credit. Default 256 KiB */
 };
 
 enum tern_ip_family { TERN_IP_ANY = 0, TERN_IP_V4 = 4, TERN_IP_V6 = 6 };
@@ -109,7 +110,7 @@ struct tern_tls_config {
 };
 
 struct tern_client_config {
-    const char *name; /* for events, metrics and messages. Default "default" */
+    const char *name; /* what tern_client_name gives, to tell clients apart. Default "default" */
     struct tern_timeouts timeouts;
     struct tern_limits limits;
     struct tern_dns_config dns;
@@ -128,8 +129,9 @@ struct tern_client_config {
 
 /* Makes a client on an engine. config may be NULL. On success *out is owned by the caller, who ends it with
  * tern_client_close; the engine frees what is left. why may be NULL.
- * Files are read later, off the loop: one that is not there ends the first call that needs it (TERN_ETLS_TRUST, TERN_ETLS_IDENTITY).
- * Errors: TERN_ECONFIG, TERN_ENOMEM, TERN_ELIMIT, TERN_ECLOSED. */
+ * Files are read later, off the loop: one that is not there ends the first call that needs it (TERN_ETLS_TRUST,
+ * TERN_ETLS_IDENTITY, TERN_EFILE).
+ * Errors: TERN_ECONFIG, TERN_ENOMEM, TERN_ELIMIT (it is too long), TERN_EOS, TERN_ECLOSED, TERN_EFORK. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_new(struct tern_engine *engine,
                                                        const struct tern_client_config *config,
                                                        struct tern_client **out, struct tern_fault *why);
@@ -141,11 +143,11 @@ tern_client_configure(struct tern_client *client, const struct tern_client_confi
 
 enum tern_close_mode {
     TERN_CLOSE_DRAIN, /* idle connections go now, calls under way finish, waiting ones too */
-    TERN_CLOSE_DROP   /* every call ends with TERN_ESHUTDOWN, from a later turn of the loop */
+    TERN_CLOSE_DROP   /* every call ends with TERN_ESHUTDOWN, from the loop */
 };
 
-/* Closes the client. It takes no new call (TERN_ECLOSED). It is freed when its last call has ended: do not
- * use it after this, from the last on_done at the latest. NULL is ignored. */
+/* Closes the client. It takes no new call (TERN_ECLOSED) and is freed when its last call has ended, at once where there
+ * is none. Until then a drain may still be made a drop. NULL is ignored. */
 TERN_API void tern_client_close(struct tern_client *client, enum tern_close_mode mode);
 
 struct tern_client_stats {
@@ -164,11 +166,11 @@ struct tern_client_stats {
     uint64_t timed_out_pool;
     uint64_t timed_out_connect;
     uint64_t timed_out_write;
-    uint64_t timed_out_read;
-    uint64_t replayed; /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
+    uint64_t timed_out_read; /* or awaiting the whole head */
+    uint64_t replayed;       /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
-    uint64_t dns_lookups;  /* asked of a server */
+    uint64_t dns_lookups;  /* asked of a server; this and the next since the last tern_client_configure */
     uint64_t dns_cache_hits;
     uint64_t tls_handshakes;
     uint64_t tls_resumed; /* of those: with a ticket */
@@ -176,8 +178,10 @@ struct tern_client_stats {
 
 TERN_API void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out);
 
-/* Borrowed for the client's life. */
+/* Borrowed until tern_client_configure or the client's end. */
 TERN_API const char *tern_client_name(const struct tern_client *client);
+
+/* Borrowed; it outlives the client. */
 TERN_API struct tern_engine *tern_client_engine(const struct tern_client *client);
 
 #ifdef __cplusplus

@@ -1,11 +1,11 @@
 /* tern/engine.h - one thread's reactor.
  *
  * An engine owns descriptors, timers and a mailbox; clients (tern/client.h) live on it and calls (tern/call.h) on
- * those. It belongs to the thread that steps it. Only tern_engine_stop and the tern_post_* functions may be
- * called from other threads. Engines share nothing but immutable, counted trust: use one for each thread.
+ * those. It belongs to the thread that steps it. Only tern_engine_stop, tern_post and tern_post_* may be called from
+ * other threads. Engines share nothing but immutable, counted trust: use one for each thread.
  *
- * Callbacks run only from inside tern_engine_step, tern_engine_run, tern_engine_shutdown and tern_perform, never from inside
- * another tern function. Any tern function may be called from a callback; step, run, shutdown, free and the
+ * Callbacks run only from inside tern_engine_step, tern_engine_run, tern_engine_shutdown and tern_perform, never from
+ * inside another tern function. Any tern function may be called from a callback; step, run, shutdown, free and the
  * blocking calls answer TERN_EBUSY there.
  *
  * In your own event loop:
@@ -42,24 +42,29 @@ TERN_API TERN_MUST_USE enum tern_error tern_engine_new(const struct tern_engine_
 TERN_API enum tern_error tern_engine_free(struct tern_engine *engine);
 
 /* Closes every client and ends every call through its on_done (TERN_ESHUTDOWN) before it returns; posts not
- * yet taken up end the same way, functions posted are run. Starts are refused from now on (TERN_ECLOSED). Errors: TERN_EBUSY. */
+ * yet taken up end the same way, functions posted are run. Starts are refused from now on (TERN_ECLOSED).
+ * Errors: TERN_EBUSY. */
 TERN_API enum tern_error tern_engine_shutdown(struct tern_engine *engine);
 
 /* The descriptor that is readable (POLLIN) whenever tern_engine_step has work, timers included. Borrowed: owned by the
  * engine, never read or closed by the caller, the same for the engine's whole life. From the first call on, the
- * engine keeps a timer descriptor armed for it, so do not ask for it where tern_engine_run is used. Errors: -1 with TERN_EFORK's meaning in a forked child. */
+ * engine keeps a timer descriptor armed for it, so do not ask for it where tern_engine_run is used. -1 in a forked
+ * child. */
 TERN_API int tern_engine_fd(struct tern_engine *engine);
 
-/* Does all work that is due, without waiting. Errors: TERN_EBUSY, TERN_EFORK (each live call has ended with it). */
+/* Does all work that is due, without waiting. Errors: TERN_EBUSY, TERN_EFORK (each live call has ended with it),
+ * TERN_EOS (the system would not say what is ready; the rest was done). */
 TERN_API enum tern_error tern_engine_step(struct tern_engine *engine);
 
 /* Works and waits until tern_engine_stop. Errors: as tern_engine_step. */
 TERN_API enum tern_error tern_engine_run(struct tern_engine *engine);
 
-/* Makes the current tern_engine_run, or the next one if none runs, return after its turn. Any thread; async-signal-safe. */
+/* Makes the current tern_engine_run, or the next one if none runs, return after its turn. Any thread;
+ * async-signal-safe. */
 TERN_API void tern_engine_stop(struct tern_engine *engine);
 
-/* Hands the engine a function to run on its thread, once, from inside a step. Any thread; posts of one thread run in order.
+/* Hands the engine a function to run on its thread, once, from inside a step. Any thread; posts of one thread run in
+ * order. Where the engine is freed before that, the function is not run.
  * Errors: TERN_EQUEUE (mailbox_max reached), TERN_ENOMEM, TERN_ECLOSED. */
 TERN_API TERN_MUST_USE enum tern_error tern_post(struct tern_engine *engine, void (*run)(void *user), void *user);
 
@@ -75,8 +80,9 @@ struct tern_engine_stats {
 
 TERN_API void tern_engine_stats(const struct tern_engine *engine, struct tern_engine_stats *out);
 
-/* All memory of the process's engines comes from here; by default from malloc. Each function may be called from any
- * thread and may fail. Call once, before any other tern function. Errors: TERN_EINVAL (a function is missing). */
+/* Where the memory of all engines of the process comes from; by default malloc. (c-ares and libidn2 use the C library's
+ * in any case.) Each function may be called from any thread and may fail. Call once, before any other tern function.
+ * Errors: TERN_EINVAL (a function is missing). */
 struct tern_allocator {
     void *(*alloc)(size_t size, void *user);
     void *(*realloc)(void *block, size_t size, void *user);

@@ -72,7 +72,7 @@ struct tern_head {
  * Borrows from fields. Any thread. */
 TERN_API struct tern_str tern_fields_get(const struct tern_field *fields, size_t count, const char *name);
 
-/* The library's version, "MAJOR.MINOR.PATCH", and those of the libraries inside it, for a person to read: static text. */
+/* The library's version, "MAJOR.MINOR.PATCH", and those of the libraries inside it, for a person to read. Static. */
 TERN_API const char *tern_version(void);
 TERN_API const char *tern_version_details(void);
 
