@@ -10,6 +10,7 @@
 #include "tests/support/scenario.h"
 
 #define OK_HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 /* One call, answered; the peer of its connection. */
 static struct simio_peer *warm_up(struct scenario *s)
@@ -109,6 +110,64 @@ static void test_early_answer_outlives_the_peer_while_paused(void **state)
     assert_int_equal(tern_call_resume(s.engine, call->id), TERN_OK);
     scenario_run(&s, 0);
     seen_is(call, "body hi | done");
+    scenario_close(&s);
+}
+
+/* ---- limits and times at their ends ---- */
+
+static void test_times_next_to_the_largest_number(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct tern_client_config config = {.timeouts = {.pool_ns = TERN_OFF - 1,
+                                                     .connect_ns = TERN_OFF - 1,
+                                                     .write_ns = TERN_OFF - 1,
+                                                     .read_ns = TERN_OFF - 1,
+                                                     .head_ns = TERN_OFF - 1,
+                                                     .total_ns = TERN_OFF - 1,
+                                                     .continue_ns = TERN_OFF - 1,
+                                                     .low_speed_ns = TERN_OFF - 1,
+                                                     .low_speed_bytes_per_s = 1},
+                                        .limits = {.idle_ns = TERN_OFF - 1, .connection_age_ns = TERN_OFF - 1}};
+
+    (void)state;
+    scenario_open(&s, &config);
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, 3600 * TERN_S);
+    scenario_get(&s, "http://a.test/");
+    scenario_run(&s, 3600 * TERN_S);
+    peer = scenario_accept(&s);
+    simio_say(peer, OK_EMPTY);
+    scenario_run(&s, 3600 * TERN_S);
+    assert_int_equal(scenario_stats(&s).connections_idle, 1);
+    scenario_close(&s);
+}
+
+/* A connection that was dialled for a call which something else has served is idle like any other. */
+static void test_connection_that_nobody_waited_for_expires(void **state)
+{
+    struct scenario s;
+    struct simio_peer *first, *second;
+    struct seen *a, *b;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, TERN_MS);
+    a = scenario_get(&s, "http://a.test/");
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, TERN_S);
+    b = scenario_get(&s, "http://a.test/");
+    scenario_run(&s, TERN_MS);
+    first = scenario_accept(&s);
+    simio_say(first, OK_EMPTY);
+    scenario_run(&s, 0);
+    simio_say(first, OK_EMPTY);
+    scenario_run(&s, TERN_S);
+    seen_is(a, "head 200 | done");
+    seen_is(b, "head 200 | done");
+    second = scenario_accept(&s);
+    assert_int_equal(scenario_stats(&s).connections_idle, 2);
+    scenario_run(&s, 30 * TERN_S);
+    assert_true(simio_is_closed(first));
+    assert_true(simio_is_closed(second));
     scenario_close(&s);
 }
 
@@ -272,6 +331,8 @@ int main(void)
         cmocka_unit_test(test_end_in_the_same_packet_as_the_answer),
         cmocka_unit_test(test_answer_nobody_asked_for_behind_a_full_read),
         cmocka_unit_test(test_early_answer_outlives_the_peer_while_paused),
+        cmocka_unit_test(test_times_next_to_the_largest_number),
+        cmocka_unit_test(test_connection_that_nobody_waited_for_expires),
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
         cmocka_unit_test(test_cancelled_in_rewind),
