@@ -11,13 +11,6 @@ static uint64_t hash_of(const struct tern_dns_cache *cache, struct tern_str name
     return tern_hash_bytes(cache->seed, name.ptr, name.len) ^ (uint64_t)family;
 }
 
-static void leave_table(struct tern_dns_cache *cache, struct tern_dns_entry *entry)
-{
-    if (entry->is_current)
-        tern_hash_remove(&cache->table, &entry->hash_node);
-    entry->is_current = false;
-}
-
 void tern_dns_cache_init(struct tern_dns_cache *cache, struct tern_hash_seed seed)
 {
     *cache = (struct tern_dns_cache){.seed = seed};
@@ -67,7 +60,6 @@ struct tern_dns_entry *tern_dns_cache_add(struct tern_dns_cache *cache, struct t
         return NULL;
     entry->state = TERN_DNS_ASKING;
     entry->family = family;
-    entry->is_current = true;
     entry->name_len = name.len;
     memcpy(entry->name, name.ptr, name.len);
     tern_list_init(&entry->waiting);
@@ -85,7 +77,7 @@ void tern_dns_cache_settle(struct tern_dns_cache *cache, struct tern_dns_entry *
     TERN_ASSERT(entry->state == TERN_DNS_ASKING && tern_list_is_empty(&entry->waiting));
     if (count != 0)
         entry->ips = tern_mem_calloc(count, sizeof(*entry->ips));
-    if (!entry->is_current || (count != 0 && entry->ips == NULL)) {
+    if (count != 0 && entry->ips == NULL) {
         tern_dns_cache_drop(cache, entry);
         return;
     }
@@ -109,16 +101,8 @@ void tern_dns_cache_drop(struct tern_dns_cache *cache, struct tern_dns_entry *en
         cache->asking_count--;
     else
         cache->settled_count--;
-    leave_table(cache, entry);
+    tern_hash_remove(&cache->table, &entry->hash_node);
     tern_list_remove(&entry->node);
     tern_mem_free(entry->ips);
     tern_mem_free(entry);
-}
-
-void tern_dns_cache_flush(struct tern_dns_cache *cache)
-{
-    TERN_LIST_FOREACH(node, &cache->settled)
-    tern_dns_cache_drop(cache, ENTRY_OF(node));
-    TERN_LIST_FOREACH(node, &cache->asking)
-    leave_table(cache, ENTRY_OF(node));
 }

@@ -19,7 +19,6 @@ struct tern_dns_entry {
     struct tern_list node; /* ASKING: among cache->asking; else cache->settled */
     enum tern_dns_entry_state state;
     enum tern_ip_family family;
-    bool is_current;             /* in the table; false for a question that was open at a flush */
     struct tern_list waiting;    /* ASKING: tern_lookup_leg.node */
     struct tern_dns_query query; /* ASKING */
     void *owner;                 /* the caller's */
@@ -59,8 +58,5 @@ void tern_dns_cache_settle(struct tern_dns_cache *cache, struct tern_dns_entry *
 
 /* Frees an entry, in any state. Nobody waits for it. */
 void tern_dns_cache_drop(struct tern_dns_cache *cache, struct tern_dns_entry *entry);
-
-/* Forgets all. Open questions go on for those who wait, but nobody joins them and their answers are not kept. */
-void tern_dns_cache_flush(struct tern_dns_cache *cache);
 
 #endif

@@ -29,7 +29,6 @@ struct cares {
     struct cares_refresh *refresh;
     struct tern_file_stat stamp; /* of resolv.conf when channel was made */
     uint64_t checked_ns;
-    bool is_stale; /* channel was made with another config */
     bool is_freeing;
 };
 
@@ -205,7 +204,6 @@ static void take_channel(struct cares *cares, struct cares_refresh *refresh)
     refresh->channel = NULL;
     tern_cares_channel_attach(cares->channel, cares->engine);
     cares->stamp = refresh->stamp;
-    cares->is_stale = false;
     free_finished_channels(cares);
 }
 
@@ -227,7 +225,7 @@ static void refresh_done(struct tern_job *job, bool cancelled)
     while ((node = tern_list_pop_front(&cares->pending)) != NULL) {
         struct cares_request *request = TERN_CONTAINER_OF(node, struct cares_request, node);
 
-        if (cares->channel != NULL && !cares->is_stale)
+        if (cares->channel != NULL)
             submit(request);
         else
             answer_failed(request, TERN_DNS_FAILED, "the resolver cannot be set up");
@@ -243,7 +241,7 @@ static enum tern_error refresh_start(struct cares *cares)
     if (refresh != NULL && config_copy(&refresh->config, config->servers, config->timeout_ns, config->tries) &&
         (refresh->path = tern_mem_dup(tern_str(cares->path))) != NULL) {
         refresh->cares = cares;
-        refresh->is_forced = cares->channel == NULL || cares->is_stale;
+        refresh->is_forced = cares->channel == NULL;
         refresh->stamp = cares->stamp;
         refresh->job.run = refresh_run;
         refresh->job.done = refresh_done;
@@ -273,15 +271,14 @@ static enum tern_error cares_query(struct tern_resolver *resolver, const char *n
     struct cares *cares = TERN_CONTAINER_OF(resolver, struct cares, resolver);
     size_t name_size = strlen(name) + 1;
     struct cares_request *request = tern_mem_calloc(1, sizeof(*request) + name_size);
-    bool is_fresh = cares->channel != NULL && !cares->is_stale &&
-                    tern_engine_now(cares->engine) - cares->checked_ns < TERN_DNS_CHECK_NS;
+    bool is_fresh = cares->channel != NULL && tern_engine_now(cares->engine) - cares->checked_ns < TERN_DNS_CHECK_NS;
     enum tern_error error = TERN_OK;
 
     if (request == NULL)
         return TERN_ENOMEM;
     if (!is_fresh && cares->refresh == NULL)
         error = refresh_start(cares);
-    if (error != TERN_OK && (cares->channel == NULL || cares->is_stale)) {
+    if (error != TERN_OK && cares->channel == NULL) {
         tern_mem_free(request);
         return error;
     }
@@ -293,28 +290,6 @@ static enum tern_error cares_query(struct tern_resolver *resolver, const char *n
         tern_list_push_back(&cares->pending, &request->node);
     else
         submit(request);
-    return TERN_OK;
-}
-
-static enum tern_error cares_configure(struct tern_resolver *resolver, const struct tern_dns_settings *settings)
-{
-    struct cares *cares = TERN_CONTAINER_OF(resolver, struct cares, resolver);
-    struct cares_config config;
-
-    if (!config_copy(&config, settings->servers, settings->timeout_ns, settings->tries))
-        return TERN_ENOMEM;
-    tern_mem_free(cares->config.servers);
-    cares->config = config;
-    cares->is_stale = true;
-    refresh_detach(cares);
-    if (tern_list_is_empty(&cares->pending) || refresh_start(cares) == TERN_OK)
-        return TERN_OK;
-    while (!tern_list_is_empty(&cares->pending)) { /* no memory to ask again for those that wait */
-        struct tern_list *node = tern_list_pop_front(&cares->pending);
-
-        answer_failed(TERN_CONTAINER_OF(node, struct cares_request, node), TERN_DNS_FAILED,
-                      "the resolver cannot be set up");
-    }
     return TERN_OK;
 }
 
@@ -357,7 +332,7 @@ static void library_init(void)
 enum tern_error tern_cares_new(struct tern_engine *engine, const struct tern_dns_settings *settings,
                                const char *resolv_conf_path, struct tern_resolver **out)
 {
-    static const struct tern_resolver_ops ops = {cares_query, cares_configure, cares_free};
+    static const struct tern_resolver_ops ops = {cares_query, cares_free};
     struct cares *cares;
 
     if (pthread_once(&library_once, library_init) != 0 || library_status != ARES_SUCCESS)

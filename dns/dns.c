@@ -411,33 +411,6 @@ no_settings:
     return error;
 }
 
-enum tern_error tern_dns_configure(struct tern_dns *dns, const struct tern_dns_config *config, struct tern_fault *why)
-{
-    struct tern_dns_settings settings;
-    struct tern_hosts_file hosts;
-    enum tern_error error = tern_dns_settings_init(&settings, config, why);
-
-    if (error != TERN_OK)
-        return error;
-    error = tern_hosts_file_init(&hosts, dns->engine, settings.hosts_path, on_hosts_checked);
-    if (error == TERN_OK)
-        error = dns->resolver->ops->configure(dns->resolver, &settings);
-    if (error != TERN_OK) {
-        tern_hosts_file_deinit(&hosts);
-        tern_dns_settings_deinit(&settings);
-        return tern_fault_plain(why, error);
-    }
-    tern_dns_settings_deinit(&dns->settings);
-    dns->settings = settings;
-    tern_dns_cache_flush(&dns->cache);
-    tern_hosts_file_deinit(&dns->hosts);
-    dns->hosts = hosts;
-    /* Those who waited for the old file go on with the new one. */
-    if (!tern_list_is_empty(&dns->waiting) && tern_hosts_file_check(&dns->hosts))
-        on_hosts_checked(&dns->hosts);
-    return TERN_OK;
-}
-
 void tern_dns_free(struct tern_dns *dns)
 {
     if (dns == NULL)

@@ -34,10 +34,6 @@ TERN_MUST_USE enum tern_error tern_dns_new(struct tern_engine *engine, const str
                                            struct tern_resolver *resolver, struct tern_dns **out,
                                            struct tern_fault *why);
 
-/* Another configuration for lookups started from now on. The cache is emptied. Errors: as tern_dns_new; then nothing has changed. */
-TERN_MUST_USE enum tern_error tern_dns_configure(struct tern_dns *dns, const struct tern_dns_config *config,
-                                                 struct tern_fault *why);
-
 /* Every lookup has been cancelled. May be called from a lookup's on_change. NULL is ignored. */
 void tern_dns_free(struct tern_dns *dns);
 

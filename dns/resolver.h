@@ -39,21 +39,15 @@ struct tern_dns_query {
     /* Comes once for each query that was started, never from inside query itself, unless the resolver is freed before.
      * answer is borrowed until it returns; query is the owner's again, who may start others from inside. */
     void (*on_answer)(struct tern_dns_query *query, const struct tern_dns_answer *answer);
-    void *resolver_own;
 };
 
 struct tern_resolver;
-struct tern_dns_settings;
 
 struct tern_resolver_ops {
     /* Starts to ask for name (canonical A-labels, no trailing dot; borrowed for the call) in family, TERN_IP_V4 or
      * TERN_IP_V6. On error no answer comes. Errors: TERN_ENOMEM, TERN_EOS, TERN_EFORK. */
     enum tern_error (*query)(struct tern_resolver *resolver, const char *name, enum tern_ip_family family,
                              struct tern_dns_query *query);
-
-    /* Asks the servers of settings (dns/config.h), with its timeout and tries, from now on; queries under way may end
-     * at the old ones. Copied. Errors: TERN_ENOMEM; then nothing has changed. */
-    enum tern_error (*configure)(struct tern_resolver *resolver, const struct tern_dns_settings *settings);
 
     /* No on_answer comes any more. Not from inside on_answer. */
     void (*free)(struct tern_resolver *resolver);

@@ -29,7 +29,6 @@ struct fakedns {
     struct tern_list open;
     struct rule rules[RULES_MAX];
     size_t rule_count;
-    uint32_t configured;
 };
 
 struct question {
@@ -89,13 +88,6 @@ static enum tern_error fake_query(struct tern_resolver *resolver, const char *na
     return TERN_OK;
 }
 
-static enum tern_error fake_configure(struct tern_resolver *resolver, const struct tern_dns_settings *settings)
-{
-    (void)settings;
-    TERN_CONTAINER_OF(resolver, struct fakedns, resolver)->configured++;
-    return TERN_OK;
-}
-
 static void fake_free(struct tern_resolver *resolver)
 {
     struct fakedns *servers = TERN_CONTAINER_OF(resolver, struct fakedns, resolver);
@@ -112,7 +104,7 @@ static void fake_free(struct tern_resolver *resolver)
 
 struct fakedns *fakedns_new(struct tern_engine *engine)
 {
-    static const struct tern_resolver_ops ops = {fake_query, fake_configure, fake_free};
+    static const struct tern_resolver_ops ops = {fake_query, fake_free};
     struct fakedns *servers = calloc(1, sizeof(*servers));
 
     assert_non_null(servers);
@@ -170,9 +162,4 @@ uint32_t fakedns_asked(const struct fakedns *servers, const char *name, enum ter
         if (strcmp(servers->rules[i].name, name) == 0 && (family == TERN_IP_ANY || servers->rules[i].family == family))
             asked += servers->rules[i].asked;
     return asked;
-}
-
-uint32_t fakedns_configured(const struct fakedns *servers)
-{
-    return servers->configured;
 }

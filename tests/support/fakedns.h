@@ -27,8 +27,7 @@ void fakedns_fails(struct fakedns *servers, const char *name, enum tern_ip_famil
 /* Questions asked from now on are answered after ns; TERN_OFF: never. */
 void fakedns_takes(struct fakedns *servers, const char *name, enum tern_ip_family family, uint64_t ns);
 
-/* Questions that came in, and times that the resolver was given other settings. */
+/* Questions that came in. */
 uint32_t fakedns_asked(const struct fakedns *servers, const char *name, enum tern_ip_family family);
-uint32_t fakedns_configured(const struct fakedns *servers);
 
 #endif

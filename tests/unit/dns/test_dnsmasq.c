@@ -450,44 +450,6 @@ static void test_search_and_change_of_resolv_conf(void **state)
     rig_free(&rig);
 }
 
-/* Queries in flight survive a change of the servers, and later ones go to the new. */
-static void test_configure(void **state)
-{
-    struct tern_dns_config config = {.servers = dnsmasq_only()};
-    struct tern_dns_settings settings;
-    struct asked hanging = {.query = {.on_answer = on_answer}};
-    char list[64];
-    struct rig rig;
-
-    (void)state;
-    snprintf(list, sizeof(list), "127.0.0.1:%u", servers.silent_port);
-    rig_init(&rig, list, 300 * TERN_MS);
-    assert_int_equal(rig.resolver->ops->query(rig.resolver, "v4.test", TERN_IP_V4, &hanging.query), TERN_OK);
-    while (tern_engine_next(rig.engine) == TERN_OFF) /* until c-ares has its timeout armed */
-        assert_int_equal(tern_engine_turn(rig.engine, true), TERN_OK);
-    assert_int_equal(tern_dns_settings_init(&settings, &config, NULL), TERN_OK);
-    assert_int_equal(rig.resolver->ops->configure(rig.resolver, &settings), TERN_OK);
-    tern_dns_settings_deinit(&settings);
-    expect_found(&rig, "v4.test", "192.0.2.4", 88);
-    assert_false(hanging.is_done);
-    while (!hanging.is_done)
-        assert_int_equal(tern_engine_turn(rig.engine, true), TERN_OK);
-    assert_int_equal(hanging.answer.status, TERN_DNS_TIMEOUT);
-
-    /* While the first channel is still being made: it never sees the question. */
-    rig_free(&rig);
-    rig_init(&rig, list, 300 * TERN_MS);
-    hanging.is_done = false;
-    assert_int_equal(rig.resolver->ops->query(rig.resolver, "v4.test", TERN_IP_V4, &hanging.query), TERN_OK);
-    assert_int_equal(tern_dns_settings_init(&settings, &config, NULL), TERN_OK);
-    assert_int_equal(rig.resolver->ops->configure(rig.resolver, &settings), TERN_OK);
-    tern_dns_settings_deinit(&settings);
-    while (!hanging.is_done)
-        assert_int_equal(tern_engine_turn(rig.engine, true), TERN_OK);
-    assert_int_equal(hanging.answer.status, TERN_DNS_FOUND);
-    rig_free(&rig);
-}
-
 /* Freed at any turn of a lookup's life; whatever was open is closed, and nobody is called. */
 static void test_free_in_flight(void **state)
 {
@@ -626,9 +588,8 @@ int main(void)
         cmocka_unit_test(test_answers),          cmocka_unit_test(test_truncated_answer_comes_by_tcp),
         cmocka_unit_test(test_answers_change),   cmocka_unit_test(test_several_servers),
         cmocka_unit_test(test_server_over_ipv6), cmocka_unit_test(test_search_and_change_of_resolv_conf),
-        cmocka_unit_test(test_configure),        cmocka_unit_test(test_free_in_flight),
-        cmocka_unit_test(test_idle_afterwards),  cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_whole_way),
+        cmocka_unit_test(test_free_in_flight),   cmocka_unit_test(test_idle_afterwards),
+        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_whole_way),
     };
 
     if (!find_dnsmasq()) {
