@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/str.h"
 
+static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address);
 static void advance(struct tern_dial *dial);
 static void tls_begin(struct tern_dial *dial);
 
@@ -13,7 +14,7 @@ static const uint8_t successors[] = {
     [TERN_DIAL_START] = 1u << TERN_DIAL_LOOKUP | 1u << TERN_DIAL_ENDED,
     [TERN_DIAL_LOOKUP] = 1u << TERN_DIAL_RACE | 1u << TERN_DIAL_ENDED,
     [TERN_DIAL_RACE] = 1u << TERN_DIAL_TLS | 1u << TERN_DIAL_ENDED,
-    [TERN_DIAL_TLS] = 1u << TERN_DIAL_ENDED,
+    [TERN_DIAL_TLS] = 1u << TERN_DIAL_RACE | 1u << TERN_DIAL_ENDED,
     [TERN_DIAL_ENDED] = 0,
 };
 
@@ -117,6 +118,30 @@ static void on_deadline(struct tern_timer *timer)
 
 /* ---- TLS ---- */
 
+/* A handshake that failed with a session on offer may fail for the session alone (the server has changed): it is forgotten by now,
+ * so once more to the same address shows. Nothing of a request was sent. */
+static void fail_tls(struct tern_dial *dial, const struct tern_fault *fault)
+{
+    struct tern_conn *conn = dial->winner;
+    struct tern_sockaddr address = conn->tcp.peer;
+    struct tern_fault copy = *fault;
+    struct tern_tls_info info = {0};
+
+    dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &info);
+    if (!info.offered || dial->has_redialled) {
+        fail(dial, &copy);
+        return;
+    }
+    dial->has_redialled = true;
+    dial->winner = NULL;
+    dial->connected_ns = 0;
+    set_state(dial, TERN_DIAL_RACE);
+    tern_conn_close(conn, false);
+    tern_exchange_trace(dial->exchange, "%s; trying again without the TLS session", copy.text);
+    if (dial->state != TERN_DIAL_ENDED && !attempt(dial, &address) && dial->state != TERN_DIAL_ENDED)
+        fail(dial, &copy);
+}
+
 static void handshake(struct tern_dial *dial)
 {
     struct tern_conn *conn = dial->winner;
@@ -126,7 +151,7 @@ static void handshake(struct tern_dial *dial)
     if (flow == TERN_FLOW_WANT_READ || flow == TERN_FLOW_WANT_WRITE)
         return;
     if (flow != TERN_FLOW_OK) {
-        fail(dial, &conn->stream->fault);
+        fail_tls(dial, &conn->stream->fault);
         return;
     }
     dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &conn->tls);
@@ -202,6 +227,7 @@ static void win(struct tern_dial *dial, size_t racer)
     dial->winner = conn;
     dial->connected_ns = engine_of(dial)->now_ns;
     tern_lookup_cancel(&dial->lookup);
+    dial->is_looking = false;
     tern_timer_cancel(engine_of(dial), &dial->stagger);
     set_state(dial, TERN_DIAL_TLS); /* an instant of it for plaintext */
     tern_exchange_trace(dial->exchange, "Connected");

@@ -1,6 +1,6 @@
 /* pool/dial.h - making a connection: names to addresses, the race between them, TLS.
  *
- *     START --> LOOKUP --> RACE --> TLS --> DONE
+ *     START --> LOOKUP --> RACE <-> TLS --> DONE
  *        \________|__________|_______|______> FAILED
  *
  * The race is Happy Eyeballs version 2 (RFC 8305): addresses come sorted and interleaved from dns/, an attempt starts with
@@ -43,7 +43,8 @@ struct tern_dial {
     bool is_looking; /* the lookup has not ended */
     struct tern_fault lookup_fault;
     struct tern_tls_waiter trust;
-    bool needs_trust; /* TLS, and the profile is not loaded yet */
+    bool has_redialled; /* after a handshake that a session on offer may have failed */
+    bool needs_trust;   /* TLS, and the profile is not loaded yet */
 
     size_t address_count; /* tried */
     struct tern_conn *racers[TERN_DIAL_RACERS_MAX];
