@@ -29,6 +29,30 @@
 static const int suites_aes_first[] = {AES_SUITES, CHACHA_SUITES, 0};
 static const int suites_chacha_first[] = {CHACHA_SUITES, AES_SUITES, 0};
 
+/* Their names in the IANA registry of TLS cipher suites; mbedTLS has names of its own. */
+static const struct {
+    int id;
+    const char *name;
+} suite_names[] = {
+    {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, "TLS_AES_128_GCM_SHA256"},
+    {MBEDTLS_TLS1_3_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384"},
+    {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, "TLS_CHACHA20_POLY1305_SHA256"},
+    {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+    {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
+    {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+    {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+    {MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+    {MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+};
+
+const char *tern_tls_suite_name(int id)
+{
+    for (size_t i = 0; i < sizeof(suite_names) / sizeof(suite_names[0]); i++)
+        if (suite_names[i].id == id)
+            return suite_names[i].name;
+    return NULL;
+}
+
 static bool cpu_has_aes(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -77,6 +77,9 @@ TERN_MUST_USE enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const 
  * id) nothing is kept: most servers name ids that they do not store. */
 void tern_tls_session_save(struct tern_tls_stream *tls);
 
+/* The suite's name in IANA's registry, or NULL for one that is not offered. Static. */
+const char *tern_tls_suite_name(int id);
+
 /* For mbedtls_ssl_set_export_keys_cb: a line for the key log, written off the loop. */
 void tern_tls_keylog(void *user, mbedtls_ssl_key_export_type type, const unsigned char *secret, size_t secret_len,
                      const unsigned char client_random[32], const unsigned char server_random[32],

@@ -67,7 +67,7 @@ struct tern_tls_open {
  * verify. */
 struct tern_tls_info {
     const char *version; /* "TLSv1.3" */
-    const char *suite;   /* "TLS1-3-AES-128-GCM-SHA256" */
+    const char *suite;   /* "TLS_AES_128_GCM_SHA256" */
     const char *alpn;    /* the one of the opener's texts that the peer chose, or NULL */
     bool resumed;        /* with a session ticket: no certificate was sent */
     /* A session was offered. If the handshake failed it is forgotten by now: a new connection would try a full

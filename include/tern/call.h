@@ -145,7 +145,7 @@ struct tern_result {
     size_t try_count;
 
     const char *tls_version; /* "TLSv1.3"; NULL without TLS. Static text, as the next */
-    const char *tls_suite;   /* "TLS1-3-AES-128-GCM-SHA256", as mbedTLS names it */
+    const char *tls_suite;   /* "TLS_AES_128_GCM_SHA256": the name in IANA's registry */
     bool tls_resumed;
     enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
 };
