@@ -205,6 +205,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     exchange->stream.events = &tern_exchange_stream_events;
     exchange->stream.message = &exchange->outgoing;
     exchange->stream.window_bytes = exchange->window_bytes;
+    conn->h1.limits = exchange->profile->codec_limits; /* a kept connection may come from another configuration */
     tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new", conn->remote,
                         conn->tls.version != NULL ? conn->tls.version : "plaintext");
     if (conn->exchange != NULL && exchange->events->on_assigned != NULL)

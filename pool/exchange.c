@@ -158,6 +158,7 @@ void tern_exchange_fail_later(struct tern_exchange *exchange, enum tern_phase ph
     exchange->result->phase = phase;
     exchange->state = TERN_EXCHANGE_FAILING;
     exchange->result->fault = *fault;
+    tern_timer_cancel(exchange->profile->engine, &exchange->timer); /* no limit may end it once more */
     tern_engine_defer(exchange->profile->engine, &exchange->task);
 }
 

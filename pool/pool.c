@@ -180,9 +180,10 @@ static bool rehome(struct tern_dial *dial)
     return true;
 }
 
+/* An idle connection makes room. (Of the waiter's own host there is one only where the waiter wants none that was used.) */
 static bool may_dial(const struct tern_pool *pool, const struct tern_bucket *bucket)
 {
-    return bucket->connection_count < pool->limits.connections_per_host_max &&
+    return (bucket->connection_count < pool->limits.connections_per_host_max || !tern_list_is_empty(&bucket->idle)) &&
            (pool->connection_count < pool->limits.connections_max || pool->idle_count > 0);
 }
 
@@ -192,8 +193,10 @@ static bool dial_for(struct tern_pool *pool, struct tern_exchange *exchange)
     struct tern_bucket *bucket = exchange->bucket;
     struct tern_dial *dial;
 
+    if (bucket->connection_count >= pool->limits.connections_per_host_max)
+        tern_conn_close(TERN_CONTAINER_OF(bucket->idle.prev, struct tern_conn, bucket_node), true);
     if (pool->connection_count >= pool->limits.connections_max)
-        evict(pool); /* another bucket's: this one has none idle, or nobody would wait */
+        evict(pool);
     dial = tern_dial_start(bucket, exchange);
     if (dial == NULL)
         return false;
@@ -353,6 +356,7 @@ void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn)
         if (exchange != NULL && first != exchange) {
             exchange->watchdog.dialling_ns = 0;
             exchange->watchdog.waiting_ns = dial->pool->engine->now_ns;
+            tern_exchange_watch(exchange);
             tern_engine_defer(dial->pool->engine, &dial->pool->serve);
         }
     }

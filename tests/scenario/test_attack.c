@@ -171,6 +171,46 @@ static void test_connection_that_nobody_waited_for_expires(void **state)
     scenario_close(&s);
 }
 
+/* The one place of the host is taken by a connection that the call may not use: it makes room. */
+static void test_fresh_connection_takes_the_place_of_an_idle_one(void **state)
+{
+    struct scenario s;
+    struct simio_peer *old;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.limits = {.connections_per_host_max = 1}});
+    old = warm_up(&s);
+    call = scenario_start(&s, &(struct tern_request){.url = TERN_STR("http://a.test/"), .fresh_connection = true});
+    assert_true(simio_is_closed(old));
+    simio_say(scenario_accept(&s), OK_HI);
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | body hi | done");
+    scenario_close(&s);
+}
+
+/* The limits on heads do not shape a connection, so a call on a kept one is under its own. */
+static void test_limits_of_a_call_hold_on_a_kept_connection(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+    struct tern_fault why;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    peer = warm_up(&s);
+    assert_int_equal(
+        tern_client_configure(
+            s.client, &(struct tern_client_config){.limits = {.head_fields_max = 1}, .dns = {.hosts_path = ""}}, &why),
+        TERN_OK);
+    call = scenario_get(&s, "http://a.test/");
+    simio_say(peer, "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "done EHEAD_MAX WAIT");
+    scenario_close(&s);
+}
+
 /* ---- cancelled from where it is told of itself ---- */
 
 enum deed { CANCEL, CLOSE };
@@ -333,6 +373,8 @@ int main(void)
         cmocka_unit_test(test_early_answer_outlives_the_peer_while_paused),
         cmocka_unit_test(test_times_next_to_the_largest_number),
         cmocka_unit_test(test_connection_that_nobody_waited_for_expires),
+        cmocka_unit_test(test_fresh_connection_takes_the_place_of_an_idle_one),
+        cmocka_unit_test(test_limits_of_a_call_hold_on_a_kept_connection),
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
         cmocka_unit_test(test_cancelled_in_rewind),
