@@ -15,8 +15,8 @@ struct civil {
     int day, hour, minute, second;
 };
 
-/* Days since 1970-01-01 in the Gregorian calendar. The year is counted from March, so that the leap day is its last: then
- * the months before one with index m (March is 0) have (153 m + 2) / 5 days. */
+/* Days since 1970-01-01 in the Gregorian calendar. The year is counted from March, so that the leap day is its last:
+ * then the months before one with index m (March is 0) have (153 m + 2) / 5 days. */
 static int64_t days_of(int64_t year, int month, int day)
 {
     int64_t y = month > 2 ? year : year - 1;

@@ -57,8 +57,8 @@ enum tern_error tern_field_check(struct tern_str name, struct tern_str value, st
     return TERN_OK;
 }
 
-/* The length of the element that s starts with, up to its comma or the end (RFC 9110 section 5.6.4: in a quoted string a
- * backslash takes the next byte with it). */
+/* The length of the element that s starts with, up to its comma or the end (RFC 9110 section 5.6.4: in a quoted string
+ * a backslash takes the next byte with it). */
 static size_t element_length(struct tern_str s)
 {
     bool quoted = false;

@@ -53,7 +53,7 @@ static size_t scheme_length(struct tern_str text)
     return colon;
 }
 
-/* Cuts s at the first mark: s keeps what is before it, the part behind it is returned, absent where there is no mark. */
+/* Cuts s at the first mark: s keeps what is before it; returns what is behind it, absent where there is no mark. */
 static struct tern_str cut_behind(struct tern_str *s, char mark)
 {
     size_t at = tern_str_find(*s, mark);

@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/host.h"
 
-#define TERN_URL_MAX                                                                                                   \
-    65536 /* bytes, as given and as canonical text: far beyond what servers take, small beside memory */
+/* Bytes, as given and as canonical text: far beyond what servers take, small beside memory. */
+#define TERN_URL_MAX 65536
 
 /* Caller's storage; all zero is an empty URL. The views point into buf: moving the struct by assignment is fine,
  * copying it is not. Views that are absent have a NULL ptr. */

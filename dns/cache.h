@@ -43,7 +43,8 @@ void tern_dns_cache_init(struct tern_dns_cache *cache, struct tern_hash_seed see
 /* Frees all entries, those that are ASKING too. */
 void tern_dns_cache_deinit(struct tern_dns_cache *cache);
 
-/* The entry, borrowed until the cache is next changed, or NULL where there is none that holds at now_ns. Finding it counts as use. */
+/* The entry, borrowed until the cache is next changed, or NULL where there is none that holds at now_ns. Finding it
+ * counts as use. */
 struct tern_dns_entry *tern_dns_cache_find(struct tern_dns_cache *cache, struct tern_str name,
                                            enum tern_ip_family family, uint64_t now_ns);
 

@@ -29,7 +29,8 @@ static enum tern_error parse_literal(struct tern_str text, const char *field, st
     return TERN_OK;
 }
 
-/* Where in text the ':' before a port is; text.len if there is none. The colons of an IPv6 address need brackets for that. */
+/* Where in text the ':' before a port is; text.len if there is none. The colons of an IPv6 address need brackets for
+ * that. */
 static size_t find_port(struct tern_str text)
 {
     size_t from = text.len != 0 && text.ptr[0] == '[' ? tern_str_find(text, ']') : 0;

@@ -36,14 +36,14 @@ struct tern_dns_settings {
     size_t override_count;
 };
 
-/* Checks config (NULL: all defaults) and copies it to *out, which is owned by the caller; deinit frees it. On error *out needs
- * none. why may be NULL. Errors: TERN_ECONFIG, TERN_ENOMEM. */
+/* Checks config (NULL: all defaults) and copies it to *out, which is owned by the caller; deinit frees it. On error
+ * *out needs none. why may be NULL. Errors: TERN_ECONFIG, TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_dns_settings_init(struct tern_dns_settings *out,
                                                      const struct tern_dns_config *config, struct tern_fault *why);
 void tern_dns_settings_deinit(struct tern_dns_settings *settings);
 
-/* The override for host:port, or NULL. As with curl a host that is named comes before "*"; so does a port before "every port",
- * and of equals the last. Borrows from settings. */
+/* The override for host:port, or NULL. As with curl a host that is named comes before "*"; so does a port before "every
+ * port", and of equals the last. Borrows from settings. */
 const struct tern_dns_override *tern_dns_settings_override(const struct tern_dns_settings *settings,
                                                            const struct tern_host *host, uint16_t port);
 

@@ -14,7 +14,8 @@
 #include "dns/sort.h"
 #include "engine/engine.h"
 
-/* How long addresses of IPv4 wait for those of IPv6 that were asked for first: the "resolution delay" (RFC 8305 section 8). */
+/* How long addresses of IPv4 wait for those of IPv6 that were asked for first: the "resolution delay" of RFC 8305
+ * section 8. */
 #define TERN_DNS_RESOLUTION_DELAY_NS (50 * TERN_MS)
 
 /* Queries under way at once: a quarter of the 65,536 numbers by which DNS tells answers apart. */
@@ -27,8 +28,9 @@ struct tern_dns_stats {
     uint64_t cache_hits; /* questions (one per family) that the cache answered, "not found" included */
 };
 
-/* config may be NULL, and is copied. resolver may be NULL for c-ares; it is taken, and freed with *out; on failure it stays
- * the caller's. Nothing is read or opened before the first lookup. On success *out is owned by the caller. why may be NULL.
+/* config may be NULL, and is copied. resolver may be NULL for c-ares; it is taken, and freed with *out; on failure it
+ * stays the caller's. Nothing is read or opened before the first lookup. On success *out is owned by the caller. why
+ * may be NULL.
  * Errors: TERN_ECONFIG (why names the field, the value and the rule), TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_dns_new(struct tern_engine *engine, const struct tern_dns_config *config,
                                            struct tern_resolver *resolver, struct tern_dns **out,
@@ -81,11 +83,12 @@ struct tern_lookup {
 void tern_lookup_start(struct tern_dns *dns, struct tern_lookup *lookup, const struct tern_host *host, uint16_t port,
                        enum tern_ip_family family, void (*on_change)(struct tern_lookup *lookup), void *owner);
 
-/* Takes the best address that was not taken yet, with the port. Families alternate, over all takes of the lookup. False:
- * there is none now; more may come while RUNNING. */
+/* Takes the best address that was not taken yet, with the port. Families alternate, over all takes of the lookup.
+ * False: there is none now; more may come while RUNNING. */
 TERN_MUST_USE bool tern_lookup_next(struct tern_lookup *lookup, struct tern_sockaddr *out);
 
-/* Ends it in any state and frees what it holds; no on_change comes any more. Call it for every lookup that was started; again is harmless. */
+/* Ends it in any state and frees what it holds; no on_change comes any more. Call it for every lookup that was started;
+ * again is harmless. */
 void tern_lookup_cancel(struct tern_lookup *lookup);
 
 #endif

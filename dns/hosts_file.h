@@ -1,6 +1,7 @@
 /* dns/hosts_file.h - keeps the table of a hosts file up to date, with all file work off the loop.
  *
- * A file that cannot be read counts as empty: a machine without one still resolves names. Belongs to the engine's thread. */
+ * A file that cannot be read counts as empty: a machine without one still resolves names. Belongs to the engine's
+ * thread. */
 #ifndef TERN_DNS_HOSTS_FILE_H
 #define TERN_DNS_HOSTS_FILE_H
 
@@ -24,8 +25,8 @@ TERN_MUST_USE enum tern_error tern_hosts_file_init(struct tern_hosts_file *file,
                                                    const char *path, void (*on_checked)(struct tern_hosts_file *file));
 void tern_hosts_file_deinit(struct tern_hosts_file *file);
 
-/* True: the table is recent enough (TERN_DNS_CHECK_NS), or nothing better is to be had. False: it is being looked at, and on_checked
- * comes. */
+/* True: the table is recent enough (TERN_DNS_CHECK_NS), or nothing better is to be had. False: it is being looked at,
+ * and on_checked comes. */
 TERN_MUST_USE bool tern_hosts_file_check(struct tern_hosts_file *file);
 
 #endif

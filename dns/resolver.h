@@ -1,10 +1,10 @@
 /* dns/resolver.h - the seam to the name servers: one name and one family in, one answer out.
  *
- * dns/cares.c is the real one. c-ares keeps its own clock and random source, so tests and the simulator replace
- * the resolver whole (tests/support/fakedns.c). A resolver knows no cache, hosts file, override or order: dns/dns.c does.
+ * dns/cares.c is the real one. c-ares keeps its own clock and random source, so tests and the simulator replace the
+ * resolver whole (tests/support/fakedns.c). A resolver knows no cache, hosts file, override or order: dns/dns.c does.
  *
- * There is no cancel. A query ends by itself within the resolver's timeouts, and its answer is worth keeping
- * even when nobody waits for it any more. All of it belongs to the engine's thread. */
+ * There is no cancel. A query ends by itself within the resolver's timeouts, and its answer is worth keeping even when
+ * nobody waits for it any more. All of it belongs to the engine's thread. */
 #ifndef TERN_DNS_RESOLVER_H
 #define TERN_DNS_RESOLVER_H
 

@@ -1,4 +1,4 @@
-/* dns/sort.h - in which order to dial addresses: RFC 6724 section 6, then RFC 8305 section 4. Memory only; any thread. */
+/* dns/sort.h - in which order to dial addresses: RFC 6724 section 6, then RFC 8305 section 4. Memory only. */
 #ifndef TERN_DNS_SORT_H
 #define TERN_DNS_SORT_H
 
@@ -19,7 +19,8 @@ struct tern_dns_address {
  * more about the way there, so the servers' own order (rule 10) stands, as in other implementations. */
 void tern_dns_sort(struct tern_dns_address *list, size_t count);
 
-/* Makes the families alternate, each keeping its own order, beginning with the family of first_is_ipv6 as far as there is one. */
+/* Makes the families alternate, each keeping its own order, beginning with the family of first_is_ipv6 as far as there
+ * is one. */
 void tern_dns_interleave(struct tern_dns_address *list, size_t count, bool first_is_ipv6);
 
 #endif

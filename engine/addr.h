@@ -27,8 +27,7 @@ static inline int tern_sockaddr_family(const struct tern_sockaddr *addr)
     return addr->len != 0 ? addr->u.any.sa_family : AF_UNSPEC;
 }
 
-/* From the 4 or 16 bytes of an address in network order. scope is the interface of a link-local IPv6 address, or 0.
- * */
+/* From the 4 or 16 bytes of an address in network order. scope is the interface of a link-local IPv6 address, or 0. */
 struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port);
 struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, uint16_t port);
 

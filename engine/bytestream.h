@@ -20,8 +20,8 @@ enum tern_flow {
     TERN_FLOW_WANT_READ,  /* nothing moved: the stream has to receive first */
     TERN_FLOW_WANT_WRITE, /* nothing moved: the stream has to send (or to be connected) first */
     TERN_FLOW_EOF,        /* read only: the peer ended its half in order, and will for ever */
-    TERN_FLOW_ERROR /* broken, for ever; stream->fault says why. After writev's, read still gives what the peer said
-                             before it broke off (an early answer), and then ERROR; else only close is of use */
+    TERN_FLOW_ERROR       /* broken, for ever; stream->fault says why. After writev's, read still gives what the peer
+                             said before it broke off (an early answer), and then ERROR; else only close is of use */
 };
 
 struct tern_bytestream;
@@ -64,8 +64,7 @@ static inline enum tern_flow tern_bytestream_writev(struct tern_bytestream *stre
     return stream->ops->writev(stream, iov, iov_count, n);
 }
 
-/* Bytes that read would give without asking the operating system. While it is not 0, no on_ready may come for them.
- * */
+/* Bytes that read would give without asking the operating system. While it is not 0, no on_ready may come for them. */
 static inline size_t tern_bytestream_pending(const struct tern_bytestream *stream)
 {
     return stream->ops->pending(stream);

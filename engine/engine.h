@@ -4,8 +4,8 @@
  *
  * 1. Everything here belongs to the engine's thread, but tern_engine_post and tern_slots_reserve/_cancel.
  * 2. User callbacks run only inside a turn or a shutdown (engine->in_turn).
- * 3. now_ns is the time at which this turn began its work. It moves between turns only: read it by tern_engine_now, which
- *    looks at the clock where no turn is going on.
+ * 3. now_ns is the time at which this turn began its work. It moves between turns only: read it by tern_engine_now,
+ *    which looks at the clock where no turn is going on.
  * 4. Outside of a turn, in pollable mode, the descriptor is readable or its timer armed whenever there is work.
  * 5. What is freed while callbacks may be on the stack or an event may name it is buried: its memory goes when the turn
  *    ends. */

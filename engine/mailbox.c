@@ -38,8 +38,7 @@ enum tern_mailbox_sent tern_mailbox_push_always(struct tern_mailbox *mailbox, st
 
 struct tern_message *tern_mailbox_take(struct tern_mailbox *mailbox)
 {
-    /* A look first: the exchange of an empty mailbox would take its cache line away from the producers for nothing.
-     * */
+    /* A look first: the exchange of an empty mailbox would take its cache line away from the producers for nothing. */
     if ((atomic_load_explicit(&mailbox->head, memory_order_relaxed) & ~CLOSED) == 0)
         return NULL;
     uintptr_t head = atomic_fetch_and_explicit(&mailbox->head, CLOSED, memory_order_acquire);

@@ -38,8 +38,7 @@ TERN_MUST_USE enum tern_mailbox_sent tern_mailbox_push(struct tern_mailbox *mail
 TERN_MUST_USE enum tern_mailbox_sent tern_mailbox_push_always(struct tern_mailbox *mailbox,
                                                               struct tern_message *message);
 
-/* The rest is the consumer's. take gives all messages, oldest first, linked by next, or NULL; it ends the sleep too.
- * */
+/* The rest is the consumer's. take gives all messages, oldest first, linked by next, or NULL; it ends the sleep too. */
 struct tern_message *tern_mailbox_take(struct tern_mailbox *mailbox);
 
 /* A look without an order of memory: what is there is seen soon, or by sleep for certain. */

@@ -86,8 +86,7 @@ static uint32_t pop_free(struct tern_slots *slots)
     uint64_t head = atomic_load_explicit(&slots->free_list, memory_order_acquire);
     while ((uint32_t)head != 0) {
         struct tern_slot *slot = slot_at(slots, (uint32_t)head - 1);
-        /* May be read while another thread pops and pushes the slot: then the count differs and the exchange fails.
-         * */
+        /* May be read while another thread pops and pushes the slot: then the count differs and the exchange fails. */
         uint32_t next = atomic_load_explicit(&slot->next_free, memory_order_relaxed);
         uint64_t wanted = ((head >> 32) + 1) << 32 | next;
         if (atomic_compare_exchange_weak_explicit(&slots->free_list, &head, wanted, memory_order_acq_rel,

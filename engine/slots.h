@@ -36,8 +36,8 @@ struct tern_slots {
     struct tern_slot *_Atomic *chunks;
     uint32_t chunk_count;
     uint32_t max;
-    _Atomic uint64_t
-        free_list;         /* change count << 32 | index + 1: the count keeps a popped head from looking unchanged */
+    /* change count << 32 | index + 1: the count keeps a popped head from looking unchanged. */
+    _Atomic uint64_t free_list;
     _Atomic uint32_t used; /* slots ever given out */
     _Atomic uint32_t live;
     struct tern_mailbox *mailbox;
@@ -51,8 +51,7 @@ void tern_slots_deinit(struct tern_slots *slots);
 /* A new handle, never 0, without an object yet. Any thread. Errors: TERN_ELIMIT (max are in use), TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_slots_reserve(struct tern_slots *slots, uint64_t *id);
 
-/* Engine's thread. set gives a live handle its object; get answers NULL for a stale handle or one without an object.
- * */
+/* Engine's thread. set gives a live handle its object; get answers NULL for a stale handle or one without an object. */
 void tern_slots_set(struct tern_slots *slots, uint64_t id, void *object);
 void *tern_slots_get(struct tern_slots *slots, uint64_t id);
 

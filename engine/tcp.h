@@ -8,9 +8,8 @@
  * 1. The descriptor is registered once, edge-triggered. may_read and may_write hold the edges not used up yet: a call
  *    without one answers WANT_* and asks the system nothing.
  * 2. A read that comes back short has drained the socket, and a write that comes back short has filled it, so that the
- * call
- *    that would only find EAGAIN is saved. After an end was announced (TERN_IO_END) reads go on until it shows: no
- * edge follows it.
+ *    call that would only find EAGAIN is saved. After an end was announced (TERN_IO_END) reads go on until it shows: no
+ *    edge follows it.
  * 3. fd is -1 in IDLE and CLOSED, and only there. */
 #ifndef TERN_ENGINE_TCP_H
 #define TERN_ENGINE_TCP_H

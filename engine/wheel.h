@@ -1,15 +1,11 @@
-/* engine/wheel.h - a hierarchical timer wheel. Memory only: time is passed in. Belongs to one thread; allocates
- * nothing.
+/* engine/wheel.h - a hierarchical timer wheel. Memory only: time is passed in. One thread; allocates nothing.
  *
  * 1. Level l has 64 slots of 64^l ns, so that the wheel covers all of uint64_t with a tick of one nanosecond: nothing
- * is
- *    rounded, and nothing fires early.
+ *    is rounded, and nothing fires early.
  * 2. A timer lies on the level of the highest base-64 digit in which its deadline differs from base. So all timers of a
- * level are due
- *    before all of the next, and within a level in order of the slots.
+ *    level are due before all of the next, and within a level in order of the slots.
  * 3. base never passes a slot that holds timers without spreading them over the levels below first. So timers of one
- * deadline
- *    always lie in one slot, in the order in which they were armed.
+ *    deadline always lie in one slot, in the order in which they were armed.
  *
  * Arm and cancel are O(1); a timer moves down at most 10 times before it fires. */
 #ifndef TERN_ENGINE_WHEEL_H

@@ -1,5 +1,4 @@
-/* engine/worker.h - the threads that do file work: what engine.c needs to know of them. Jobs are in engine/files.h.
- * */
+/* engine/worker.h - the threads that do file work: what engine.c needs to know of them. Jobs are in engine/files.h. */
 #ifndef TERN_ENGINE_WORKER_H
 #define TERN_ENGINE_WORKER_H
 

@@ -1,12 +1,12 @@
 /* proto/codec.h - what every codec is to the connection's pump: bytes to messages and back, in memory only.
  *
- * A codec owns no socket, no timer, no clock. The pump feeds it what was read and pulls from it what is to be
- * written; the codec tells each stream what happened through the stream's events. One codec is one connection.
+ * A codec owns no socket, no timer, no clock. The pump feeds it what was read and pulls from it what is to be written;
+ * the codec tells each stream what happened through the stream's events. One codec is one connection.
  *
  * Requirements
  *  1. feed and pull may be called with any split of the bytes: all splits give the same events.
- *  2. An event may call cancel, credit and body_ready of any stream of the codec, its own included, but neither
- *     feed, pull nor deinit. (The pump sees to that: user code runs below it.)
+ *  2. An event may call cancel, credit and body_ready of any stream of the codec, its own included, but neither feed,
+ *     pull nor deinit. (The pump sees to that: user code runs below it.)
  *  3. After on_end or on_error the codec has forgotten the stream: its storage may be freed or used again.
  *  4. After cancel no event comes for the stream.
  *  5. A codec that answered an error answers it ever after and takes nothing more. */
