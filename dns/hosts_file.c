@@ -1,12 +1,10 @@
 #include "dns/hosts_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base/mem.h"
 #include "dns/stamp.h"
-
-/* The first read; it doubles from there, whatever size stat gave: the file may grow meanwhile. */
-#define READ_BYTES_FIRST 8192
 
 struct tern_hosts_job {
     struct tern_job job;
@@ -17,31 +15,18 @@ struct tern_hosts_job {
     char path[];
 };
 
-/* All of the file, or its first TERN_HOSTS_BYTES_MAX bytes. False: it cannot be read; *out is then empty. */
-static bool read_all(struct tern_files *files, int fd, char **out, size_t *len)
+/* Makes a table of all of the file, or of its first TERN_HOSTS_BYTES_MAX bytes. False: it cannot be read, or kept. */
+static bool read_table(struct tern_files *files, int fd, struct tern_hosts **out)
 {
-    size_t cap = READ_BYTES_FIRST;
-    char *bytes = tern_mem_alloc(cap);
-    ssize_t n = 1;
+    struct tern_buf bytes;
+    int status;
+    bool ok;
 
-    *len = 0;
-    while (bytes != NULL && n > 0 && *len < TERN_HOSTS_BYTES_MAX) {
-        if (*len == cap) {
-            char *more = tern_mem_realloc(bytes, cap *= 2, 1);
-
-            if (more == NULL)
-                break;
-            bytes = more;
-        }
-        if ((n = files->ops->read(files, fd, bytes + *len, cap - *len)) > 0)
-            *len += (size_t)n;
-    }
-    if (n != 0 && *len < TERN_HOSTS_BYTES_MAX) { /* failed */
-        tern_mem_free(bytes);
-        bytes = NULL;
-    }
-    *out = bytes;
-    return bytes != NULL;
+    tern_buf_init(&bytes, TERN_HOSTS_BYTES_MAX);
+    status = tern_files_read_all(files, fd, TERN_HOSTS_BYTES_MAX, &bytes);
+    ok = (status == 0 || status == -EFBIG) && tern_hosts_parse(tern_buf_view(&bytes), out) == TERN_OK;
+    tern_buf_deinit(&bytes);
+    return ok;
 }
 
 /* On a worker. A failure leaves stamp as it was not for any file, so that the next check tries again. */
@@ -49,20 +34,12 @@ static void job_run(struct tern_job *base, struct tern_files *files)
 {
     struct tern_hosts_job *job = TERN_CONTAINER_OF(base, struct tern_hosts_job, job);
     struct tern_file_stat stamp = {0};
-    char *bytes;
-    size_t len;
     int fd = files->ops->open(files, job->path, O_RDONLY | O_NONBLOCK, 0);
 
     if (fd < 0 || files->ops->fstat(files, fd, &stamp) < 0)
         stamp = (struct tern_file_stat){0};
-    if (!tern_stamp_equal(&stamp, &job->stamp)) {
-        if (fd < 0) {
-            job->is_read = true; /* it is gone: an empty table */
-        } else if (read_all(files, fd, &bytes, &len)) {
-            job->is_read = tern_hosts_parse((struct tern_str){bytes, len}, &job->table) == TERN_OK;
-            tern_mem_free(bytes);
-        }
-    }
+    if (!tern_stamp_equal(&stamp, &job->stamp))
+        job->is_read = fd < 0 || read_table(files, fd, &job->table); /* gone: an empty table */
     if (fd >= 0)
         files->ops->close(files, fd);
     job->stamp = stamp;

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "engine/mailbox.h"
 
@@ -44,6 +45,10 @@ struct tern_files {
 /* The real file system. Static; any thread. */
 struct tern_files *tern_files_posix(void);
 
+/* Appends all that is still to be read of fd, whatever size it tells. Gives 0, or a negative errno; -EFBIG where there
+ * is more than bytes_max or than out takes. What was read by then stays in out. */
+TERN_MUST_USE int tern_files_read_all(struct tern_files *files, int fd, size_t bytes_max, struct tern_buf *out);
+
 /* Work off the loop: bytes in, bytes out. Embedded in what it needs. From tern_job_start until done nobody but run
  * touches what run uses: it shares no object with the loop.
  * run: on a worker's thread; skipped where the job is cancelled before its turn.
@@ -67,18 +72,5 @@ TERN_MUST_USE enum tern_error tern_job_start(struct tern_engine *engine, struct 
 
 /* Detaches from a started job: done comes later all the same, with cancelled true. Engine's thread. */
 void tern_job_cancel(struct tern_job *job);
-
-/* A whole file, read off the loop. */
-struct tern_slurp;
-
-/* on_done gets the bytes, borrowed until it returns, or why->error: TERN_EFILE (os_errno says why), TERN_ELIMIT
- * (longer than bytes_max), TERN_ENOMEM. It is called once, from inside a step, unless the slurp is cancelled before.
- * path is copied. On success *out (may be NULL) is good for tern_slurp_cancel until on_done. Errors: as
- * tern_job_start. */
-TERN_MUST_USE enum tern_error tern_files_slurp(struct tern_engine *engine, const char *path, size_t bytes_max,
-                                               void (*on_done)(void *user, struct tern_str bytes,
-                                                               const struct tern_fault *why),
-                                               void *user, struct tern_slurp **out);
-void tern_slurp_cancel(struct tern_slurp *slurp);
 
 #endif

@@ -41,30 +41,14 @@ struct gather {
 
 int tern_tls_read_file(struct tern_files *files, const char *path, size_t max_bytes, struct tern_buf *out)
 {
-    size_t before = out->len;
     int fd = files->ops->open(files, path, O_RDONLY, 0);
-    ssize_t n;
+    int status;
 
     if (fd < 0)
         return fd;
-    for (;;) {
-        enum tern_error error = tern_buf_reserve(out, 16384);
-
-        if (error != TERN_OK) {
-            n = error == TERN_ELIMIT ? -EFBIG : -ENOMEM;
-            break;
-        }
-        n = files->ops->read(files, fd, tern_buf_tail(out), 16384);
-        if (n <= 0)
-            break;
-        tern_buf_commit(out, (size_t)n);
-        if (out->len - before > max_bytes) {
-            n = -EFBIG;
-            break;
-        }
-    }
+    status = tern_files_read_all(files, fd, max_bytes, out);
     (void)files->ops->close(files, fd);
-    return (int)n;
+    return status;
 }
 
 /* Takes a failed part back. */

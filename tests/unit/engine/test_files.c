@@ -202,120 +202,62 @@ static void test_no_jobs_in_a_child(void **state)
 
 /* ---- files read whole ---- */
 
-struct got {
-    int calls;
-    size_t len;
-    char bytes[20000];
-    struct tern_fault why;
-};
-
-static void on_slurp(void *user, struct tern_str bytes, const struct tern_fault *why)
+static int read_all(const char *name, size_t bytes_max, struct tern_buf *out)
 {
-    struct got *got = user;
-    got->calls++;
-    got->len = bytes.len;
-    assert_true(bytes.len <= sizeof got->bytes);
-    if (bytes.len != 0)
-        memcpy(got->bytes, bytes.ptr, bytes.len);
-    got->why = *why;
+    struct tern_files *files = tern_files_posix();
+    int fd = files->ops->open(files, name, O_RDONLY, 0);
+    assert_true(fd >= 0);
+    int status = tern_files_read_all(files, fd, bytes_max, out);
+    files->ops->close(files, fd);
+    return status;
 }
 
-static struct got got;
-
-static void slurp(const char *name, size_t bytes_max)
-{
-    struct tern_engine *engine;
-    struct simio *sim = simio_new(NULL, &engine);
-    memset(&got, 0, sizeof got);
-    assert_int_equal(tern_files_slurp(engine, name, bytes_max, on_slurp, &got, NULL), TERN_OK);
-    assert_int_equal(got.calls, 0);
-    simio_run(sim, 0);
-    assert_int_equal(got.calls, 1);
-    tern_engine_free(engine);
-}
-
-static void test_slurp(void **state)
+static void test_read_all(void **state)
 {
     (void)state;
-    static char content[10000];
+    static char content[40000];
     for (size_t i = 0; i < sizeof content; i++)
         content[i] = (char)(i * 7);
-    static const size_t sizes[] = {0, 1, 4095, 4096, 4097, 10000};
+    static const size_t sizes[] = {0, 1, 16383, 16384, 16385, 40000};
+    struct tern_buf out;
+    tern_buf_init(&out, 1 << 20);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         write_file(content, sizes[i]);
-        slurp(path, sizes[i]);
-        assert_int_equal(got.why.error, TERN_OK);
-        assert_int_equal(got.len, sizes[i]);
-        assert_memory_equal(got.bytes, content, sizes[i]);
-        if (sizes[i] > 0) {
-            slurp(path, sizes[i] - 1);
-            assert_int_equal(got.why.error, TERN_ELIMIT);
-            assert_int_equal(got.len, 0);
-        }
-        slurp(path, SIZE_MAX);
-        assert_int_equal(got.len, sizes[i]);
+        tern_buf_clear(&out);
+        assert_int_equal(tern_buf_append(&out, "before", 6), TERN_OK);
+        assert_int_equal(read_all(path, sizes[i], &out), 0);
+        assert_int_equal(out.len, 6 + sizes[i]);
+        assert_memory_equal(out.data + out.head + 6, content, sizes[i]);
+        if (sizes[i] > 0)
+            assert_int_equal(read_all(path, sizes[i] - 1, &out), -EFBIG);
     }
-    slurp("/nonexistent/\n", 100);
-    assert_int_equal(got.why.error, TERN_EFILE);
-    assert_int_equal(got.why.os_errno, ENOENT);
-    assert_string_equal(got.why.text, "read \"/nonexistent/\\x0a\": No such file or directory");
-    slurp(directory, 100);
-    assert_int_equal(got.why.os_errno, EISDIR);
+    tern_buf_clear(&out);
+    assert_int_equal(read_all("/proc/self/maps", SIZE_MAX, &out), 0); /* says that it is empty */
+    assert_true(out.len > 0);
+    assert_int_equal(read_all(directory, 100, &out), -EISDIR);
+    tern_buf_deinit(&out);
 }
 
-static void test_slurp_cancelled(void **state)
+static void test_read_all_for_want_of_room(void **state)
 {
     (void)state;
-    struct tern_engine *engine;
-    struct tern_slurp *one;
-    struct simio *sim = simio_new(NULL, &engine);
-    write_file("a", 1);
-    memset(&got, 0, sizeof got);
-    assert_int_equal(tern_files_slurp(engine, path, 10, on_slurp, &got, &one), TERN_OK);
-    tern_slurp_cancel(one);
-    simio_run(sim, 0);
-    assert_int_equal(tern_files_slurp(engine, path, 10, on_slurp, &got, NULL), TERN_OK);
-    tern_engine_free(engine);
-    assert_int_equal(got.calls, 0);
-}
-
-static void test_slurp_out_of_memory(void **state)
-{
-    (void)state;
-    struct tern_engine *engine;
-    struct simio *sim = simio_new(NULL, &engine);
-    static char content[9000];
+    static char content[40000];
+    struct tern_buf out;
     write_file(content, sizeof content);
-    uint64_t n = 0;
-    bool failed;
-    do {
-        memset(&got, 0, sizeof got);
-        faultmem_fail_nth(++n);
-        enum tern_error error = tern_files_slurp(engine, path, sizeof content, on_slurp, &got, NULL);
-        if (error == TERN_OK)
-            simio_run(sim, 0);
-        failed = faultmem_failed();
-        faultmem_never_fail();
-        assert_int_equal(got.calls, error == TERN_OK);
-        assert_int_equal(error != TERN_OK ? error : got.why.error, failed ? TERN_ENOMEM : TERN_OK);
-    } while (failed);
-    assert_int_equal(got.len, sizeof content);
-    assert_true(n > 4);
-    tern_engine_free(engine);
+    tern_buf_init(&out, 39999);
+    assert_int_equal(read_all(path, SIZE_MAX, &out), -EFBIG);
+    assert_true(out.len > 0 && out.len <= 39999);
+    tern_buf_deinit(&out);
+    faultmem_fail_nth(1);
+    assert_int_equal(read_all(path, SIZE_MAX, &out), -ENOMEM);
+    faultmem_never_fail();
+    tern_buf_deinit(&out);
 }
 
 /* A file system that fails in the middle of a read. */
-
-static int reads, closes;
-
-static int fail_open(struct tern_files *files, const char *name, int flags, mode_t mode)
-{
-    (void)files, (void)name, (void)flags, (void)mode;
-    return 5;
-}
-
 static ssize_t fail_read(struct tern_files *files, int fd, void *buf, size_t cap)
 {
+    static int reads;
     (void)files, (void)fd;
     if (reads++ == 1)
         return -EIO;
@@ -323,32 +265,15 @@ static ssize_t fail_read(struct tern_files *files, int fd, void *buf, size_t cap
     return (ssize_t)(cap / 2);
 }
 
-static int fail_close(struct tern_files *files, int fd)
-{
-    (void)files;
-    assert_int_equal(fd, 5);
-    closes++;
-    return 0;
-}
-
-static void test_slurp_of_a_failing_disk(void **state)
+static void test_read_all_of_a_failing_disk(void **state)
 {
     (void)state;
-    struct tern_engine *engine;
-    struct simio *sim = simio_new_bare();
-    const struct tern_files_ops ops = {.open = fail_open, .read = fail_read, .close = fail_close};
+    const struct tern_files_ops ops = {.read = fail_read};
     struct tern_files files = {&ops};
-    struct tern_engine_seams seams = {.io = simio_io(sim), .files = &files, .inline_jobs = true};
-    assert_int_equal(tern_engine_new_with(NULL, &seams, &engine, NULL), TERN_OK);
-    simio_set_engine(sim, engine);
-    memset(&got, 0, sizeof got);
-    assert_int_equal(tern_files_slurp(engine, "/f", 100, on_slurp, &got, NULL), TERN_OK);
-    simio_run(sim, 0);
-    assert_int_equal(got.why.error, TERN_EFILE);
-    assert_int_equal(got.why.os_errno, EIO);
-    assert_int_equal(got.len, 0);
-    assert_int_equal(closes, 1);
-    tern_engine_free(engine);
+    struct tern_buf out;
+    tern_buf_init(&out, 1 << 20);
+    assert_int_equal(tern_files_read_all(&files, 5, SIZE_MAX, &out), -EIO);
+    tern_buf_deinit(&out);
 }
 
 /* ---- the real file system ---- */
@@ -425,11 +350,15 @@ int main(void)
 {
     faultmem_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_jobs_on_threads),         cmocka_unit_test(test_jobs_inline_in_order),
-        cmocka_unit_test(test_cancel_detaches),         cmocka_unit_test(test_free_waits_for_what_runs),
-        cmocka_unit_test(test_no_jobs_in_a_child),      cmocka_unit_test(test_slurp),
-        cmocka_unit_test(test_slurp_cancelled),         cmocka_unit_test(test_slurp_out_of_memory),
-        cmocka_unit_test(test_slurp_of_a_failing_disk), cmocka_unit_test(test_posix),
+        cmocka_unit_test(test_jobs_on_threads),
+        cmocka_unit_test(test_jobs_inline_in_order),
+        cmocka_unit_test(test_cancel_detaches),
+        cmocka_unit_test(test_free_waits_for_what_runs),
+        cmocka_unit_test(test_no_jobs_in_a_child),
+        cmocka_unit_test(test_read_all),
+        cmocka_unit_test(test_read_all_for_want_of_room),
+        cmocka_unit_test(test_read_all_of_a_failing_disk),
+        cmocka_unit_test(test_posix),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
