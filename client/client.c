@@ -89,10 +89,9 @@ static void on_fork(struct tern_member *member)
 {
     struct tern_client *client = of_member(member);
 
-    client->pool.is_forked = true;
     client->call_count++;
     end_all(client, TERN_EFORK, false);
-    tern_pool_fork(&client->pool);
+    tern_pool_drop(&client->pool);
     tern_client_call_ended(client);
 }
 

@@ -152,8 +152,9 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     if (conn->codec != NULL)
         conn->codec->ops->deinit(conn->codec);
     if (conn->stream != NULL) {
-        /* One try is enough: a peer that takes no more would not read a goodbye either. */
-        if (is_orderly && !pool->is_forked)
+        /* One try is enough: a peer that takes no more would not read a goodbye either. A child says none: the system is
+         * asked, since the engine looks for a fork at its next turn only. */
+        if (is_orderly && !pool->engine->io->ops->forked(pool->engine->io))
             (void)tern_bytestream_shutdown(conn->stream);
         tern_bytestream_close(conn->stream);
         conn->stream = NULL;

@@ -527,13 +527,12 @@ void tern_pool_drain(struct tern_pool *pool)
         continue;
 }
 
-/* Every connection and dial, whatever its state. */
-static void drop_all(struct tern_pool *pool)
+void tern_pool_drop(struct tern_pool *pool)
 {
     struct tern_hash_node *node;
 
     while (!tern_list_is_empty(&pool->connections))
-        tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), !pool->is_forked);
+        tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), true);
     while ((node = tern_hash_walk(&pool->buckets, NULL)) != NULL) {
         struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
         struct tern_dial *dial = TERN_CONTAINER_OF(bucket->dials.next, struct tern_dial, node);
@@ -544,16 +543,10 @@ static void drop_all(struct tern_pool *pool)
     }
 }
 
-void tern_pool_fork(struct tern_pool *pool)
-{
-    pool->is_forked = true;
-    drop_all(pool);
-}
-
 void tern_pool_deinit(struct tern_pool *pool)
 {
     TERN_ASSERT(pool->waiter_count == 0);
-    drop_all(pool);
+    tern_pool_drop(pool);
     tern_task_cancel(&pool->serve);
     tern_hash_deinit(&pool->buckets);
     tern_h1_spares_deinit(&pool->spares);

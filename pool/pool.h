@@ -54,7 +54,6 @@ struct tern_pool {
     uint32_t dial_count;
     uint32_t waiter_count;
     bool is_draining; /* keep nothing */
-    bool is_forked;   /* write nothing */
 };
 
 /* In the owner's storage. tls is borrowed and outlives the pool; so are stats. */
@@ -67,10 +66,10 @@ void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limi
 /* Idle connections close now, others when their exchange ends. */
 void tern_pool_drain(struct tern_pool *pool);
 
-/* After a fork, in the child: drops every connection without a byte. No exchange may be left. */
-void tern_pool_fork(struct tern_pool *pool);
+/* Drops every connection and dial. No exchange may be left. */
+void tern_pool_drop(struct tern_pool *pool);
 
-/* Drops what is left: no exchange may be running. */
+/* The same, and all else. */
 void tern_pool_deinit(struct tern_pool *pool);
 
 /* Asserts the invariants, in debug builds. */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/support/scenario.h"
+#include "tls/provider.h"
 
 #define OK_HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -365,6 +366,193 @@ static void test_cancelled_in_rewind(void **state)
     scenario_close(&s);
 }
 
+/* ---- a fork ---- */
+
+/* TLS in name only, with a farewell that can be seen. */
+struct mock_tls {
+    struct tern_tls_provider provider;
+    struct mock_stream {
+        struct tern_bytestream stream;
+        struct tern_bytestream *lower;
+    } streams[2];
+    size_t count;
+};
+
+static struct tern_bytestream *lower_of(struct tern_bytestream *stream)
+{
+    return TERN_CONTAINER_OF(stream, struct mock_stream, stream)->lower;
+}
+
+static enum tern_flow mock_handshake(struct tern_bytestream *stream)
+{
+    return tern_bytestream_handshake(lower_of(stream));
+}
+
+static enum tern_flow mock_read(struct tern_bytestream *stream, void *buf, size_t cap, size_t *n)
+{
+    return tern_bytestream_read(lower_of(stream), buf, cap, n);
+}
+
+static enum tern_flow mock_writev(struct tern_bytestream *stream, const struct iovec *iov, int count, size_t *n)
+{
+    return tern_bytestream_writev(lower_of(stream), iov, count, n);
+}
+
+static enum tern_flow mock_shutdown(struct tern_bytestream *stream)
+{
+    char text[] = "farewell";
+    struct iovec farewell = {text, strlen(text)};
+    size_t n;
+
+    return tern_bytestream_writev(lower_of(stream), &farewell, 1, &n);
+}
+
+static void mock_close(struct tern_bytestream *stream)
+{
+    tern_bytestream_close(lower_of(stream));
+}
+
+static void mock_names(struct tern_bytestream *stream, struct tern_sockaddr *local, struct tern_sockaddr *peer)
+{
+    tern_bytestream_names(lower_of(stream), local, peer);
+}
+
+static void mock_lower_ready(struct tern_bytestream *lower)
+{
+    struct mock_stream *mock = lower->owner;
+
+    mock->stream.on_ready(&mock->stream);
+}
+
+static bool mock_is_loaded(struct tern_tls_provider *provider, const struct tern_tls_profile *profile)
+{
+    (void)provider, (void)profile;
+    return true;
+}
+
+static enum tern_error mock_open(struct tern_tls_provider *provider, const struct tern_tls_open *how,
+                                 struct tern_bytestream **out, struct tern_fault *fault)
+{
+    static const struct tern_bytestream_ops ops = {.handshake = mock_handshake,
+                                                   .read = mock_read,
+                                                   .writev = mock_writev,
+                                                   .shutdown = mock_shutdown,
+                                                   .close = mock_close,
+                                                   .names = mock_names};
+    struct mock_tls *tls = TERN_CONTAINER_OF(provider, struct mock_tls, provider);
+    struct mock_stream *mock = &tls->streams[tls->count++];
+
+    (void)fault;
+    assert_true(tls->count <= 2);
+    mock->stream = (struct tern_bytestream){.ops = &ops};
+    mock->lower = how->lower;
+    how->lower->on_ready = mock_lower_ready;
+    how->lower->owner = mock;
+    *out = &mock->stream;
+    return TERN_OK;
+}
+
+static void mock_info(struct tern_tls_provider *provider, const struct tern_bytestream *stream,
+                      struct tern_tls_info *out)
+{
+    (void)provider, (void)stream;
+    *out = (struct tern_tls_info){.version = "TLSv0", .suite = "NONE"};
+}
+
+static void mock_free(struct tern_tls_provider *provider)
+{
+    free(provider);
+}
+
+static enum tern_error new_mock_tls(struct tern_engine *engine, struct tern_tls_provider **out, void *user)
+{
+    static const struct tern_tls_provider_ops ops = {
+        .is_loaded = mock_is_loaded, .open = mock_open, .info = mock_info, .free = mock_free};
+    struct mock_tls *tls = calloc(1, sizeof(*tls));
+
+    (void)engine, (void)user;
+    assert_non_null(tls);
+    tls->provider.ops = &ops;
+    *out = &tls->provider;
+    return TERN_OK;
+}
+
+static void count_done(void *user, tern_call_id call, const struct tern_result *result)
+{
+    (void)call, (void)result;
+    ++*(int *)user;
+}
+
+/* An idle TLS connection, and one with a call on it. */
+static struct tern_client *open_two(struct simio **sim, struct tern_engine **engine, int *dones)
+{
+    static const char *const address = "192.0.2.1";
+    static const struct tern_resolve_override override = {.host = "a.test", .addresses = &address, .address_count = 1};
+    static const struct tern_client_config config = {
+        .dns = {.hosts_path = "", .overrides = &override, .override_count = 1}};
+    static const struct tern_request request = {.url = {"https://a.test/", 15}};
+    struct tern_client *client;
+    struct tern_fault why;
+
+    *sim = simio_new(NULL, engine);
+    simio_listen(*sim, "192.0.2.1:443");
+    assert_int_equal(
+        tern_client_new_with(*engine, &config, &(struct tern_pool_seams){.new_tls = new_mock_tls}, &client, &why),
+        TERN_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            tern_call_start(client, &request, &(struct tern_handlers){.on_done = count_done}, dones, NULL, &why),
+            TERN_OK);
+    simio_run(*sim, 0);
+    simio_say(simio_accept(*sim, "192.0.2.1:443"), OK_HI);
+    simio_run(*sim, 0);
+    assert_int_equal(*dones, 1);
+    return client;
+}
+
+/* simio fails on any write in a child. Whatever the child does first with what it inherited: not one byte. */
+static void test_child_says_no_farewell(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 5; first++) {
+        struct simio *sim;
+        struct tern_engine *engine;
+        int dones = 0;
+        struct tern_client *client = open_two(&sim, &engine, &dones);
+        struct tern_fault why;
+
+        simio_fork(sim);
+        if (first == 0)
+            assert_int_equal(tern_engine_step(engine), TERN_EFORK);
+        else if (first == 1)
+            tern_client_close(client, TERN_CLOSE_DRAIN);
+        else if (first == 2)
+            tern_client_close(client, TERN_CLOSE_DROP);
+        else if (first == 3)
+            assert_int_equal(
+                tern_client_configure(client, &(struct tern_client_config){.limits = {.idle_max = 1}}, &why), TERN_OK);
+        else
+            assert_int_equal(tern_engine_shutdown(engine), TERN_OK);
+        if (first < 4)
+            (void)tern_engine_step(engine);
+        assert_int_equal(dones, 2);
+        assert_int_equal(tern_engine_free(engine), TERN_OK);
+    }
+}
+
+static void test_child_frees_without_a_farewell(void **state)
+{
+    struct simio *sim;
+    struct tern_engine *engine;
+    int dones = 0;
+
+    (void)state;
+    open_two(&sim, &engine, &dones);
+    simio_fork(sim);
+    assert_int_equal(tern_engine_free(engine), TERN_OK);
+    assert_int_equal(dones, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +566,8 @@ int main(void)
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
         cmocka_unit_test(test_cancelled_in_rewind),
+        cmocka_unit_test(test_child_says_no_farewell),
+        cmocka_unit_test(test_child_frees_without_a_farewell),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
