@@ -213,7 +213,7 @@ uint64_t tern_engine_next(struct tern_engine *engine)
 
 static bool is_stopping(struct tern_engine *engine)
 {
-    return atomic_load_explicit(&engine->stop, memory_order_acquire);
+    return engine->is_running && atomic_load_explicit(&engine->stop, memory_order_acquire);
 }
 
 /* Looks again and again for spin_ns, or until there is something to do. Gives what wait gives. */
@@ -279,12 +279,15 @@ enum tern_error tern_engine_step(struct tern_engine *engine)
 
 enum tern_error tern_engine_run(struct tern_engine *engine)
 {
-    do {
-        enum tern_error error = tern_engine_turn(engine, true);
-        if (error != TERN_OK)
-            return error;
-    } while (!atomic_exchange_explicit(&engine->stop, false, memory_order_acquire));
-    return TERN_OK;
+    enum tern_error error;
+    if (engine->in_turn)
+        return TERN_EBUSY;
+    engine->is_running = true;
+    do
+        error = tern_engine_turn(engine, true);
+    while (error == TERN_OK && !atomic_exchange_explicit(&engine->stop, false, memory_order_acquire));
+    engine->is_running = false;
+    return error;
 }
 
 void tern_engine_stop(struct tern_engine *engine)
@@ -337,7 +340,7 @@ static void run_post(struct tern_message *message, bool dropped)
 
 enum tern_error tern_post(struct tern_engine *engine, void (*run)(void *user), void *user)
 {
-    struct post *post = tern_mem_alloc(sizeof *post);
+    struct post *post = tern_mem_alloc(sizeof(*post));
     if (post == NULL)
         return TERN_ENOMEM;
     *post = (struct post){.message.run = run_post, .run = run, .user = user};
@@ -492,7 +495,7 @@ static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why
     if (engine->scratch == NULL ||
         tern_slots_init(&engine->calls, engine->config.calls_max, &engine->mailbox) != TERN_OK)
         return tern_fault_plain(why, TERN_ENOMEM);
-    int rc = engine->io->ops->random(engine->io, &seed, sizeof seed);
+    int rc = engine->io->ops->random(engine->io, &seed, sizeof(seed));
     if (rc != 0)
         return tern_fault_errno(why, TERN_EOS, -rc, "no random bytes");
     tern_rand_seed(&engine->rand, seed);
@@ -522,7 +525,7 @@ enum tern_error tern_engine_new_with(const struct tern_engine_config *config, co
     enum tern_error error = check_config(&checked, config, why);
     if (error != TERN_OK)
         return error;
-    struct tern_engine *engine = tern_mem_calloc(1, sizeof *engine);
+    struct tern_engine *engine = tern_mem_calloc(1, sizeof(*engine));
     if (engine == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     engine->config = checked;

@@ -82,6 +82,7 @@ struct tern_engine {
     struct tern_mailbox mailbox;
     _Atomic uint32_t posts; /* bounded messages in the mailbox */
     _Atomic bool stop;
+    bool is_running; /* inside tern_engine_run: only that obeys a stop */
     struct tern_slots calls;
 
     bool is_pollable;  /* tern_engine_fd was asked for */
@@ -107,8 +108,8 @@ TERN_MUST_USE enum tern_error tern_engine_new_with(const struct tern_engine_conf
                                                    const struct tern_engine_seams *seams, struct tern_engine **out,
                                                    struct tern_fault *why);
 
-/* One turn, which waits for work if may_wait: the brick of tern_engine_run and of blocking calls. A tern_engine_stop
- * that was not taken up yet keeps it from waiting. Errors: TERN_EBUSY, TERN_EFORK, TERN_EOS. */
+/* One turn, which waits for work if may_wait: the brick of tern_engine_run and of blocking calls. Errors: TERN_EBUSY,
+ * TERN_EFORK, TERN_EOS. */
 TERN_MUST_USE enum tern_error tern_engine_turn(struct tern_engine *engine, bool may_wait);
 
 /* The time of the next work: 0 if there is some now, a deadline, or TERN_OFF if all is quiet (descriptors aside). */

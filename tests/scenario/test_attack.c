@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "tests/support/scenario.h"
-#include "tls/provider.h"
 
 #define OK_HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -209,6 +208,35 @@ static void test_limits_of_a_call_hold_on_a_kept_connection(void **state)
     simio_say(peer, "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 0\r\n\r\n");
     scenario_run(&s, 0);
     seen_is(call, "done EHEAD_MAX WAIT");
+    scenario_close(&s);
+}
+
+/* ---- the loop belongs to all ---- */
+
+static void answer_later(struct simio_peer *peer, void *user)
+{
+    (void)user;
+    simio_say_after(peer, TERN_S, OK_HI);
+}
+
+/* A stop is for tern_engine_run: a blocking call neither obeys it nor stays awake for it. */
+static void test_stop_does_not_keep_a_blocking_call_awake(void **state)
+{
+    struct scenario s;
+    struct tern_response *response;
+    struct tern_fault why;
+    uint64_t waits;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    simio_serve(s.sim, SCENARIO_ADDRESS, answer_later, NULL);
+    tern_engine_stop(s.engine);
+    waits = simio_counts(s.sim).waits;
+    assert_int_equal(
+        tern_perform(s.client, &(struct tern_request){.url = TERN_STR("http://a.test/")}, 0, &response, &why), TERN_OK);
+    assert_true(simio_counts(s.sim).waits - waits < 20);
+    tern_response_free(response);
+    assert_int_equal(tern_engine_run(s.engine), TERN_OK); /* at last */
     scenario_close(&s);
 }
 
@@ -563,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_connection_that_nobody_waited_for_expires),
         cmocka_unit_test(test_fresh_connection_takes_the_place_of_an_idle_one),
         cmocka_unit_test(test_limits_of_a_call_hold_on_a_kept_connection),
+        cmocka_unit_test(test_stop_does_not_keep_a_blocking_call_awake),
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
         cmocka_unit_test(test_cancelled_in_rewind),
