@@ -276,25 +276,30 @@ enum step {
     STEP_GONE  /* the connection is closed */
 };
 
-/* Writes until the codec has nothing more or the stream takes nothing more. */
+/* Writes until the codec has nothing more, the stream takes nothing more or others have their turn. */
 static enum step write_out(struct tern_conn *conn)
 {
     struct iovec pieces[PIECES_MAX];
     struct tern_exchange *exchange = conn->exchange;
-    bool moved = false;
-    int count;
+    int writes = 0, count;
 
     while (exchange != NULL && (count = conn->codec->ops->pull(conn->codec, pieces, PIECES_MAX)) > 0) {
         size_t written = 0;
-        enum tern_flow flow = tern_bytestream_writev(conn->stream, pieces, count, &written);
+        enum tern_flow flow;
 
+        if (writes == TERN_CONN_WRITES_MAX) {
+            exchange->watchdog.blocked_ns = 0;
+            tern_conn_wake(conn);
+            return STEP_WAIT;
+        }
+        flow = tern_bytestream_writev(conn->stream, pieces, count, &written);
         if (flow == TERN_FLOW_OK) {
             conn->codec->ops->wrote(conn->codec, written);
-            moved = true;
+            writes++;
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
             return STEP_DEAF;
         } else {
-            if (moved || exchange->watchdog.blocked_ns == 0)
+            if (writes > 0 || exchange->watchdog.blocked_ns == 0)
                 exchange->watchdog.blocked_ns = now(conn);
             return STEP_WAIT;
         }

@@ -17,6 +17,9 @@
 /* Reads of one turn before other descriptors have theirs: 8 x 64 KiB. */
 #define TERN_CONN_READS_MAX 8
 
+/* Writes likewise: 8 x what a body's source lends at a time. */
+#define TERN_CONN_WRITES_MAX 8
+
 /* A server closes an idle connection at its own timeout; a request that crosses that is lost. So the hint is taken with this
  * much less (Keep-Alive: timeout=5 is 4 s). */
 #define TERN_IDLE_HINT_MARGIN_NS TERN_S

@@ -213,6 +213,54 @@ static void test_limits_of_a_call_hold_on_a_kept_connection(void **state)
 
 /* ---- the loop belongs to all ---- */
 
+struct endless {
+    uint64_t given, max;
+};
+
+static enum tern_read give(void *user, void *buffer, size_t capacity, size_t *n)
+{
+    struct endless *endless = user;
+
+    if (endless->given >= endless->max)
+        return TERN_READ_END;
+    memset(buffer, 'x', capacity);
+    endless->given += *n = capacity;
+    return TERN_READ_DATA;
+}
+
+/* A peer that takes all that is sent as fast as it is made does not keep the loop to itself. */
+static void test_upload_leaves_the_loop_to_others(void **state)
+{
+    struct scenario s;
+    struct endless endless = {.max = 4 << 20};
+    struct simio_peer *peer;
+    struct seen *call;
+    uint64_t most = 0;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    call = scenario_start_only(
+        &s, &(struct tern_request){
+                .method = TERN_STR("POST"),
+                .url = TERN_STR("http://a.test/"),
+                .body = {.kind = TERN_BODY_CALLBACK, .read = give, .user = &endless, .length = TERN_LENGTH_UNKNOWN},
+                .expect = TERN_EXPECT_NEVER});
+    while (endless.given < endless.max) {
+        uint64_t before = endless.given;
+
+        assert_int_equal(tern_engine_step(s.engine), TERN_OK);
+        most = endless.given - before > most ? endless.given - before : most;
+    }
+    assert_true(most <= 2 << 20);
+    scenario_run(&s, 0);
+    peer = scenario_accept(&s);
+    assert_true(simio_heard(peer).len > endless.max);
+    simio_say(peer, OK_EMPTY);
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | done");
+    scenario_close(&s);
+}
+
 static void answer_later(struct simio_peer *peer, void *user)
 {
     (void)user;
@@ -591,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_connection_that_nobody_waited_for_expires),
         cmocka_unit_test(test_fresh_connection_takes_the_place_of_an_idle_one),
         cmocka_unit_test(test_limits_of_a_call_hold_on_a_kept_connection),
+        cmocka_unit_test(test_upload_leaves_the_loop_to_others),
         cmocka_unit_test(test_stop_does_not_keep_a_blocking_call_awake),
         cmocka_unit_test(test_cancelled_in_every_trace),
         cmocka_unit_test(test_client_closed_in_every_trace),
