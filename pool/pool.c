@@ -235,6 +235,17 @@ static bool provide(struct tern_pool *pool, struct tern_exchange *exchange)
     return true;
 }
 
+/* There is room for a dial, but no memory: nothing would come to serve this waiter. */
+static void starve(struct tern_pool *pool, struct tern_exchange *exchange)
+{
+    struct tern_fault fault;
+
+    tern_fault_plain(&fault, TERN_ENOMEM);
+    tern_exchange_waited(exchange, NULL);
+    tern_pool_unwait(pool, exchange);
+    tern_exchange_fail_later(exchange, TERN_PHASE_POOL, &fault);
+}
+
 /* Looks what the waiters can get now that there is room: idle connections were offered to them already. */
 static void on_serve(struct tern_task *task)
 {
@@ -247,7 +258,7 @@ static void on_serve(struct tern_task *task)
         if (pool->connection_count >= pool->limits.connections_max && pool->idle_count == 0)
             return;
         if (exchange->dial == NULL && !provide(pool, exchange))
-            return; /* no memory now; whoever waits is looked at again, or its limit ends it */
+            starve(pool, exchange);
     }
 }
 

@@ -174,17 +174,28 @@ void scenario_close(struct scenario *s)
     assert_int_equal(tern_engine_free(s->engine), TERN_OK);
 }
 
-struct seen *scenario_start_only(struct scenario *s, const struct tern_request *request)
+struct seen *scenario_try(struct scenario *s, const struct tern_request *request, struct tern_fault *why)
 {
     struct seen *seen = calloc(1, sizeof(*seen));
-    struct tern_fault why = {0};
 
     assert_non_null(seen);
     assert_true(s->seen_count < SEEN_CALLS_MAX);
     seen->scenario = s;
-    if (tern_call_start(s->client, request, &handlers, seen, &seen->id, &why) != TERN_OK)
-        fail_msg("%s", why.text);
+    if (tern_call_start(s->client, request, &handlers, seen, &seen->id, why) != TERN_OK) {
+        free(seen);
+        return NULL;
+    }
     s->seen[s->seen_count++] = seen;
+    return seen;
+}
+
+struct seen *scenario_start_only(struct scenario *s, const struct tern_request *request)
+{
+    struct tern_fault why = {0};
+    struct seen *seen = scenario_try(s, request, &why);
+
+    if (seen == NULL)
+        fail_msg("%s", why.text);
     return seen;
 }
 

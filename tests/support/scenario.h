@@ -58,6 +58,9 @@ void scenario_close(struct scenario *s);
 struct seen *scenario_get(struct scenario *s, const char *url);
 struct seen *scenario_start(struct scenario *s, const struct tern_request *request);
 
+/* Starts it, which may be refused: NULL then, and why is filled. */
+struct seen *scenario_try(struct scenario *s, const struct tern_request *request, struct tern_fault *why);
+
 /* Starts it, without a step. */
 struct seen *scenario_start_only(struct scenario *s, const struct tern_request *request);
 
