@@ -118,7 +118,8 @@ static const struct tern_body_source_ops callback_ops = {callback_peek, buffer_c
 /* ---- a descriptor ----
  *
  * Files block and pipes keep their reader waiting, so both are read by a job; but a pipe or socket is first waited for, so that it
- * never holds a worker. The job reads into memory of its own: the call may be gone before it ends. */
+ * never holds a worker. The job reads into memory of its own, through a descriptor of its own: when the call ends, the
+ * user may close his and get its number for another file, while the job still reads. */
 
 struct tern_body_pump {
     struct tern_job job;
@@ -126,8 +127,8 @@ struct tern_body_pump {
     struct tern_watch watch;
     struct tern_engine *engine;
     struct tern_body_reader *reader; /* NULL: detached */
-    int fd;
-    ssize_t got; /* or a negative errno */
+    int fd;                          /* a copy of the user's, or a negative errno */
+    ssize_t got;                     /* or a negative errno */
     bool is_watched;
     bool is_running;
     bool is_file;   /* cannot be waited for: it is always ready */
@@ -147,15 +148,25 @@ static void pump_bury(struct tern_corpse *corpse)
     tern_mem_free(TERN_CONTAINER_OF(corpse, struct tern_body_pump, corpse));
 }
 
+static void pump_close(struct tern_body_pump *pump)
+{
+    struct tern_files *files = pump->engine->files;
+
+    if (pump->fd >= 0)
+        files->ops->close(files, pump->fd);
+}
+
 static void pump_done(struct tern_job *job, bool cancelled)
 {
     struct tern_body_pump *pump = TERN_CONTAINER_OF(job, struct tern_body_pump, job);
 
     pump->is_running = false;
     tern_corpse_release(pump->engine, &pump->corpse);
+    if (pump->reader == NULL)
+        pump_close(pump);
     if (cancelled || pump->reader == NULL)
         return;
-    pump->is_filled = true;
+    pump->is_filled = pump->is_file || pump->got != -EAGAIN; /* else somebody was faster: wait again */
     pump->reader->on_ready(pump->reader);
 }
 
@@ -197,15 +208,15 @@ static void on_readable(struct tern_watch *watch, uint32_t events)
 /* Waits until the descriptor can be read, then reads; a file, which cannot be waited for, is read at once. */
 static enum tern_error pump_begin(struct tern_body_pump *pump)
 {
-    if (!pump->is_file) {
-        pump->watch = (struct tern_watch){.fd = pump->fd, .on_ready = on_readable};
-        if (tern_engine_watch_level(pump->engine, &pump->watch, TERN_IO_READ, true) == TERN_OK) {
-            pump->is_watched = true;
-            return TERN_OK;
-        }
-        pump->is_file = true;
-    }
-    return pump_read(pump);
+    enum tern_error error;
+
+    if (pump->is_file)
+        return pump_read(pump);
+    pump->watch = (struct tern_watch){.fd = pump->fd, .on_ready = on_readable};
+    error = tern_engine_watch_level(pump->engine, &pump->watch, TERN_IO_READ, true);
+    pump->is_watched = error == TERN_OK;
+    pump->is_file = error == TERN_EOS;
+    return pump->is_file ? pump_read(pump) : error;
 }
 
 static struct tern_body_pump *pump_of(struct tern_body_reader *reader)
@@ -221,7 +232,7 @@ static struct tern_body_pump *pump_of(struct tern_body_reader *reader)
     pump->corpse.bury = pump_bury;
     pump->engine = reader->engine;
     pump->reader = reader;
-    pump->fd = reader->body.fd;
+    pump->fd = reader->engine->files->ops->dup(reader->engine->files, reader->body.fd);
     reader->pump = pump;
     return pump;
 }
@@ -243,19 +254,23 @@ static enum tern_read fd_peek(struct tern_body_source *source, struct tern_str *
         tern_fault_plain(why, TERN_ENOMEM);
         return TERN_READ_FAIL;
     }
+    if (pump->fd < 0) {
+        tern_fault_errno(why, TERN_EBODY_SOURCE, -pump->fd, "descriptor %d", reader->body.fd);
+        return TERN_READ_FAIL;
+    }
     if (!pump->is_filled) {
         if (pump->is_running || pump->is_watched)
             return TERN_READ_WAIT;
         error = pump_begin(pump);
         if (error == TERN_OK)
             return TERN_READ_WAIT;
-        tern_fault_set(why, TERN_EBODY_SOURCE, "descriptor %d: %s", pump->fd, tern_error_text(error));
+        tern_fault_set(why, TERN_EBODY_SOURCE, "descriptor %d: %s", reader->body.fd, tern_error_text(error));
         return TERN_READ_FAIL;
     }
     pump->is_filled = false;
     reader->is_used = true;
     if (pump->got < 0) {
-        tern_fault_errno(why, TERN_EBODY_SOURCE, (int)-pump->got, "descriptor %d", pump->fd);
+        tern_fault_errno(why, TERN_EBODY_SOURCE, (int)-pump->got, "descriptor %d", reader->body.fd);
         return TERN_READ_FAIL;
     }
     if (pump->got == 0) {
@@ -295,6 +310,8 @@ void tern_body_reader_deinit(struct tern_body_reader *reader)
         pump_unwatch(pump);
         if (pump->is_running)
             tern_job_cancel(&pump->job);
+        else
+            pump_close(pump);
         tern_engine_bury(pump->engine, &pump->corpse);
         reader->pump = NULL;
     }

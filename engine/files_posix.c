@@ -19,6 +19,12 @@ static int files_open(struct tern_files *files, const char *path, int flags, mod
     return result(open(path, flags | O_CLOEXEC, mode));
 }
 
+static int files_dup(struct tern_files *files, int fd)
+{
+    (void)files;
+    return result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t cap)
 {
     ssize_t n;
@@ -129,6 +135,7 @@ static int files_list(struct tern_files *files, const char *path, bool (*on_name
 
 static const struct tern_files_ops ops = {
     .open = files_open,
+    .dup = files_dup,
     .read = files_read,
     .write = files_write,
     .fsync = files_fsync,
