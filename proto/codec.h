@@ -61,11 +61,6 @@ struct tern_stream {
     uint64_t received_head_bytes;
     uint64_t received_body_bytes;
     uint32_t owed_bytes; /* delivered, not credited */
-
-    /* The codec's own. */
-    int32_t id;
-    uint32_t flags;
-    void *codec_data;
 };
 
 struct tern_codec;
