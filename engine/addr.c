@@ -10,7 +10,7 @@
 
 struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port)
 {
-    struct tern_sockaddr addr = {.len = sizeof addr.u.in};
+    struct tern_sockaddr addr = {.len = sizeof(addr.u.in)};
     addr.u.in.sin_family = AF_INET;
     addr.u.in.sin_port = htons(port);
     memcpy(&addr.u.in.sin_addr, ip, 4);
@@ -19,7 +19,7 @@ struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port)
 
 struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, uint16_t port)
 {
-    struct tern_sockaddr addr = {.len = sizeof addr.u.in6};
+    struct tern_sockaddr addr = {.len = sizeof(addr.u.in6)};
     addr.u.in6.sin6_family = AF_INET6;
     addr.u.in6.sin6_port = htons(port);
     addr.u.in6.sin6_scope_id = scope;
@@ -30,7 +30,7 @@ struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, ui
 bool tern_sockaddr_unix(struct tern_sockaddr *out, struct tern_str path)
 {
     struct tern_sockaddr addr = {0};
-    if (path.len == 0 || path.len >= sizeof addr.u.un.sun_path || memchr(path.ptr, '\0', path.len) != NULL)
+    if (path.len == 0 || path.len >= sizeof(addr.u.un.sun_path) || memchr(path.ptr, '\0', path.len) != NULL)
         return false;
     addr.u.un.sun_family = AF_UNIX;
     memcpy(addr.u.un.sun_path, path.ptr, path.len);
@@ -55,7 +55,7 @@ static bool parse_ip(struct tern_sockaddr *out, struct tern_str host, bool is_ip
     size_t percent = is_ipv6 ? tern_str_find(host, '%') : host.len;
     if (percent < host.len && !tern_u64_parse(tern_str_from(host, percent + 1), UINT32_MAX, &scope))
         return false;
-    if (percent >= sizeof text)
+    if (percent >= sizeof(text))
         return false;
     memcpy(text, host.ptr, percent);
     text[percent] = '\0';
@@ -67,7 +67,7 @@ static bool parse_ip(struct tern_sockaddr *out, struct tern_str host, bool is_ip
 
 bool tern_sockaddr_parse(struct tern_sockaddr *out, struct tern_str text)
 {
-    const size_t prefix = sizeof UNIX_PREFIX - 1;
+    const size_t prefix = sizeof(UNIX_PREFIX) - 1;
     if (text.len > prefix && memcmp(text.ptr, UNIX_PREFIX, prefix) == 0)
         return tern_sockaddr_unix(out, tern_str_from(text, prefix));
 
@@ -96,11 +96,11 @@ static size_t print_unix(const struct tern_sockaddr *addr, char *out, size_t cap
             break; /* the end of a path in the file system */
         char piece[5];
         if (c == '\0' && i == 0)
-            snprintf(piece, sizeof piece, "@");
+            snprintf(piece, sizeof(piece), "@");
         else if (c >= 0x20 && c < 0x7f && c != '\\' && c != '"')
-            snprintf(piece, sizeof piece, "%c", c);
+            snprintf(piece, sizeof(piece), "%c", c);
         else
-            snprintf(piece, sizeof piece, "\\x%02x", c);
+            snprintf(piece, sizeof(piece), "\\x%02x", c);
         size_t n = strlen(piece);
         if (at + n >= cap)
             break;
@@ -118,11 +118,11 @@ size_t tern_sockaddr_print(const struct tern_sockaddr *addr, char *out, size_t c
         return 0;
     switch (tern_sockaddr_family(addr)) {
     case AF_INET:
-        inet_ntop(AF_INET, &addr->u.in.sin_addr, ip, sizeof ip);
+        inet_ntop(AF_INET, &addr->u.in.sin_addr, ip, sizeof(ip));
         n = snprintf(out, cap, "%s:%u", ip, tern_sockaddr_port(addr));
         break;
     case AF_INET6:
-        inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, ip, sizeof ip);
+        inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, ip, sizeof(ip));
         if (addr->u.in6.sin6_scope_id != 0)
             n = snprintf(out, cap, "[%s%%%u]:%u", ip, addr->u.in6.sin6_scope_id, tern_sockaddr_port(addr));
         else

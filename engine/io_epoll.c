@@ -48,7 +48,7 @@ static bool io_forked(struct tern_io *io)
 
 static int set_int(int fd, int level, int option, int value)
 {
-    return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
 static int set_up(int fd, const struct tern_io_socket *how)
@@ -116,7 +116,7 @@ static ssize_t io_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, i
 static int io_so_error(struct tern_io *io, int fd)
 {
     int error = 0;
-    socklen_t len = sizeof error;
+    socklen_t len = sizeof(error);
     (void)io;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
 }
@@ -248,7 +248,7 @@ static void io_wake(struct tern_io *io)
     int saved_errno = errno; /* a signal handler may be calling */
     if (!io_forked(io)) {
         uint64_t one = 1;
-        ssize_t n = write(ep->event_fd, &one, sizeof one);
+        ssize_t n = write(ep->event_fd, &one, sizeof(one));
         (void)n; /* fails only where the counter is full, after 2^64 - 2 wakes */
     }
     errno = saved_errno;
@@ -301,7 +301,7 @@ static void io_free(struct tern_io *io)
     struct io_epoll *ep = self(io);
     io_abandon(io);
     if (ep->not_forked != NULL)
-        munmap((void *)(uintptr_t)ep->not_forked, sizeof *ep->not_forked);
+        munmap((void *)(uintptr_t)ep->not_forked, sizeof(*ep->not_forked));
     tern_mem_free(ep);
 }
 
@@ -338,7 +338,7 @@ static const struct tern_io_ops ops = {
 /* A page that the kernel wipes in a child (madvise(2), Linux 4.14); without it the pid has to tell. */
 static void map_fork_mark(struct io_epoll *ep)
 {
-    size_t size = sizeof *ep->not_forked; /* the kernel rounds up to a page */
+    size_t size = sizeof(*ep->not_forked); /* the kernel rounds up to a page */
     int *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return;
@@ -370,7 +370,7 @@ static int open_descriptors(struct io_epoll *ep)
 
 enum tern_error tern_io_epoll_new(struct tern_io **out, struct tern_fault *why)
 {
-    struct io_epoll *ep = tern_mem_alloc(sizeof *ep);
+    struct io_epoll *ep = tern_mem_alloc(sizeof(*ep));
     if (ep == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     *ep = (struct io_epoll){

@@ -23,7 +23,7 @@ enum tern_error tern_slots_init(struct tern_slots *slots, uint32_t max, struct t
     TERN_ASSERT(max >= 1 && max <= TERN_SLOTS_MAX);
     *slots = (struct tern_slots){.max = max, .mailbox = mailbox};
     uint32_t count = (max + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
-    slots->chunks = tern_mem_calloc(count, sizeof *slots->chunks);
+    slots->chunks = tern_mem_calloc(count, sizeof(*slots->chunks));
     if (slots->chunks == NULL)
         return TERN_ENOMEM;
     slots->chunk_count = count;
@@ -66,7 +66,7 @@ static bool ensure_chunk(struct tern_slots *slots, uint32_t index)
     struct tern_slot *_Atomic *place = &slots->chunks[index / CHUNK_SLOTS];
     if (atomic_load_explicit(place, memory_order_acquire) != NULL)
         return true;
-    struct tern_slot *chunk = tern_mem_calloc(CHUNK_SLOTS, sizeof *chunk);
+    struct tern_slot *chunk = tern_mem_calloc(CHUNK_SLOTS, sizeof(*chunk));
     if (chunk == NULL)
         return false;
     for (uint32_t i = 0; i < CHUNK_SLOTS; i++) {

@@ -30,7 +30,7 @@ static struct tern_tcp *self(const struct tern_bytestream *stream)
 static enum tern_error note_errno(struct tern_tcp *tcp, enum tern_error error, int os_errno, const char *what)
 {
     char peer[TERN_SOCKADDR_TEXT_MAX];
-    tern_sockaddr_print(&tcp->peer, peer, sizeof peer);
+    tern_sockaddr_print(&tcp->peer, peer, sizeof(peer));
     return tern_fault_errno(&tcp->stream.fault, error, os_errno, "%s %s", what, peer);
 }
 
@@ -197,8 +197,8 @@ static enum tern_error note_local_fault(struct tern_tcp *tcp, const struct tern_
     char from[TERN_SOCKADDR_TEXT_MAX] = "any address";
     char device[TERN_ESCAPE_MAX];
     if (options->bind != NULL)
-        tern_sockaddr_print(options->bind, from, sizeof from);
-    tern_escape(device, sizeof device, options->device != NULL ? tern_str(options->device) : TERN_STR("any device"));
+        tern_sockaddr_print(options->bind, from, sizeof(from));
+    tern_escape(device, sizeof(device), options->device != NULL ? tern_str(options->device) : TERN_STR("any device"));
     return tern_fault_errno(&tcp->stream.fault, TERN_ECONFIG, os_errno, "no socket from %s on %s", from, device);
 }
 

@@ -122,7 +122,7 @@ static bool add_thread(struct tern_worker *worker)
 
 static struct tern_worker *worker_new(struct tern_engine *engine)
 {
-    struct tern_worker *worker = tern_mem_calloc(1, sizeof *worker);
+    struct tern_worker *worker = tern_mem_calloc(1, sizeof(*worker));
     if (worker == NULL)
         return NULL;
     worker->engine = engine;

@@ -91,7 +91,7 @@ static struct tern_h1_scratch *scratch_take(struct tern_h1_spares *spares)
         spares->count--;
         return scratch;
     }
-    scratch = tern_mem_alloc(sizeof *scratch);
+    scratch = tern_mem_alloc(sizeof(*scratch));
     if (scratch != NULL) {
         /* What comes from the peer is capped by the codec's limits, line by line, before it gets here. */
         tern_buf_init(&scratch->request, 2 * (size_t)TERN_REQUEST_HEAD_BYTES_MAX);
@@ -121,22 +121,19 @@ static void release(struct tern_h1 *h1)
 {
     struct tern_h1_scratch *scratch = h1->scratch;
 
-    if (scratch == NULL) {
+    if (scratch == NULL)
         return;
-    }
     /* A request's secrets stay in memory no longer than the request. */
-    if (scratch->request.cap != 0) {
+    if (scratch->request.cap != 0)
         tern_mem_wipe(scratch->request.data, scratch->request.cap);
-    }
     scratch_give(h1->spares, scratch);
     h1->scratch = NULL;
 }
 
 static void forget(struct tern_h1 *h1)
 {
-    if (h1->stream == NULL) {
+    if (h1->stream == NULL)
         return;
-    }
     h1->stream = NULL;
     tern_h1_set_send(h1, TERN_H1_SEND_IDLE);
     tern_h1_set_receive(h1, TERN_H1_RECEIVE_IDLE);
@@ -144,9 +141,8 @@ static void forget(struct tern_h1 *h1)
 
 static enum tern_replay replay_of(const struct tern_stream *stream)
 {
-    if (stream->received_head_bytes > 0) {
+    if (stream->received_head_bytes > 0)
         return TERN_REPLAY_ANSWERED;
-    }
     return stream->sent_head_bytes > 0 ? TERN_REPLAY_MAYBE : TERN_REPLAY_UNSENT;
 }
 
@@ -159,9 +155,8 @@ enum tern_error tern_h1_fail(struct tern_h1 *h1)
     forget(h1);
     release(h1);
     tern_h1_set_state(h1, TERN_CODEC_CLOSED);
-    if (stream != NULL) {
+    if (stream != NULL)
         stream->events->on_error(stream, &h1->codec.fault, replay_of(stream));
-    }
     return error;
 }
 
@@ -169,9 +164,8 @@ void tern_h1_finish(struct tern_h1 *h1, bool more)
 {
     struct tern_stream *stream = h1->stream;
 
-    if (more || h1->send != TERN_H1_SEND_DONE || h1->state == TERN_CODEC_DRAIN) {
+    if (more || h1->send != TERN_H1_SEND_DONE || h1->state == TERN_CODEC_DRAIN)
         tern_h1_set_state(h1, TERN_CODEC_CLOSED);
-    }
     forget(h1);
     release(h1);
     stream->events->on_end(stream);
@@ -180,9 +174,8 @@ void tern_h1_finish(struct tern_h1 *h1, bool more)
 void tern_h1_lift_hold(struct tern_h1 *h1)
 {
     h1->hold = false;
-    if (h1->send == TERN_H1_SEND_HOLD) {
+    if (h1->send == TERN_H1_SEND_HOLD)
         tern_h1_set_send(h1, TERN_H1_SEND_BODY);
-    }
 }
 
 static enum tern_error submit(struct tern_codec *codec, struct tern_stream *stream)
@@ -192,9 +185,8 @@ static enum tern_error submit(struct tern_codec *codec, struct tern_stream *stre
 
     TERN_ASSERT(h1->state == TERN_CODEC_OPEN && h1->stream == NULL && stream->window_bytes > 0);
     struct tern_h1_scratch *scratch = scratch_take(h1->spares);
-    if (scratch == NULL) {
+    if (scratch == NULL)
         return TERN_ENOMEM;
-    }
     tern_buf_clear(&scratch->request);
     enum tern_error error = tern_request_head_write(&scratch->request, message, TERN_REQUEST_WIRE);
     if (error != TERN_OK) {
@@ -222,9 +214,8 @@ static void cancel(struct tern_codec *codec, struct tern_stream *stream)
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
 
-    if (h1->stream != stream) {
+    if (h1->stream != stream)
         return;
-    }
     if (h1->send == TERN_H1_SEND_READY) {
         release(h1);
     } else {
@@ -246,9 +237,8 @@ static void pause_body(struct tern_codec *codec, struct tern_stream *stream, boo
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
 
-    if (h1->stream == stream) {
+    if (h1->stream == stream)
         h1->paused = paused;
-    }
 }
 
 static void body_ready(struct tern_codec *codec, struct tern_stream *stream)
@@ -262,9 +252,8 @@ static void continue_body(struct tern_codec *codec, struct tern_stream *stream)
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
 
-    if (h1->stream == stream) {
+    if (h1->stream == stream)
         tern_h1_lift_hold(h1);
-    }
 }
 
 static uint32_t capacity(const struct tern_codec *codec)

@@ -48,13 +48,11 @@ static void read_connection(struct tern_h1_framing *framing, struct tern_str val
 {
     struct tern_str option;
 
-    while (tern_field_list_next(&value, &option)) {
-        if (tern_str_ieq(option, TERN_STR("keep-alive"))) {
+    while (tern_field_list_next(&value, &option))
+        if (tern_str_ieq(option, TERN_STR("keep-alive")))
             framing->keep_alive = true;
-        } else if (tern_str_ieq(option, TERN_STR("close")) || !tern_is_token(option)) {
+        else if (tern_str_ieq(option, TERN_STR("close")) || !tern_is_token(option))
             framing->close = true;
-        }
-    }
 }
 
 /* "timeout=5, max=100": a hint without a standard, so what cannot be read is no hint. */
@@ -66,9 +64,8 @@ static uint64_t read_keep_alive(struct tern_str value)
         uint64_t seconds;
         size_t equals = tern_str_find(element, '=');
         if (equals != element.len && tern_str_ieq(tern_str_n(element.ptr, equals), TERN_STR("timeout")) &&
-            tern_u64_parse(tern_str_from(element, equals + 1), UINT64_MAX / TERN_S, &seconds)) {
+            tern_u64_parse(tern_str_from(element, equals + 1), UINT64_MAX / TERN_S, &seconds))
             return seconds * TERN_S;
-        }
     }
     return 0;
 }
@@ -149,13 +146,10 @@ enum tern_h1_trailer tern_h1_trailer_judge(struct tern_str name)
         "Retry-After",
     };
 
-    if (tern_str_ieq(name, TERN_STR("Content-Length")) || tern_str_ieq(name, TERN_STR("Transfer-Encoding"))) {
+    if (tern_str_ieq(name, TERN_STR("Content-Length")) || tern_str_ieq(name, TERN_STR("Transfer-Encoding")))
         return TERN_H1_TRAILER_REFUSE;
-    }
-    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
-        if (tern_str_ieq(name, tern_str(dropped[i]))) {
+    for (size_t i = 0; i < sizeof(dropped) / sizeof(*dropped); i++)
+        if (tern_str_ieq(name, tern_str(dropped[i])))
             return TERN_H1_TRAILER_DROP;
-        }
-    }
     return TERN_H1_TRAILER_KEEP;
 }

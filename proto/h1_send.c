@@ -1,9 +1,9 @@
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/str.h"
 #include "proto/h1_internal.h"
 #include "proto/request.h"
-
-#include <stdio.h>
 
 static struct iovec piece(const void *data, size_t len)
 {
@@ -15,9 +15,8 @@ static struct iovec piece(const void *data, size_t len)
 static int fail_source(struct tern_h1 *h1, const struct tern_fault *why)
 {
     h1->codec.fault = *why;
-    if (why->error == TERN_OK) {
+    if (why->error == TERN_OK)
         tern_fault_plain(&h1->codec.fault, TERN_EBODY_SOURCE);
-    }
     (void)tern_h1_fail(h1);
     return -1;
 }
@@ -41,15 +40,12 @@ static int peek(struct tern_h1 *h1, struct tern_str *view, enum tern_read *got)
 
     *view = (struct tern_str){0};
     *got = source->ops->peek(source, view, &why);
-    if (h1->stream == NULL) {
+    if (h1->stream == NULL)
         return -1;
-    }
-    if (*got == TERN_READ_FAIL) {
+    if (*got == TERN_READ_FAIL)
         return fail_source(h1, &why);
-    }
-    if (*got == TERN_READ_DATA && view->len == 0) {
+    if (*got == TERN_READ_DATA && view->len == 0)
         *got = TERN_READ_WAIT;
-    }
     return 0;
 }
 
@@ -59,14 +55,12 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
     struct tern_str view;
     enum tern_read got;
 
-    if (peek(h1, &view, &got) < 0) {
+    if (peek(h1, &view, &got) < 0)
         return -1;
-    }
     switch (got) {
     case TERN_READ_DATA:
-        if (view.len > h1->length_left) {
+        if (view.len > h1->length_left)
             return fail_size(h1, "longer");
-        }
         pieces[0] = piece(view.ptr, view.len);
         return 1;
     case TERN_READ_END:
@@ -79,8 +73,8 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
 /* RFC 9112 7.1. A chunk is what the source lends when it is begun; the last one is empty and without trailers. */
 static void begin_chunk(struct tern_h1 *h1, size_t len)
 {
-    int n = len != 0 ? snprintf(h1->frame, sizeof h1->frame, "%zx\r\n", len)
-                     : snprintf(h1->frame, sizeof h1->frame, "0\r\n\r\n");
+    int n = len != 0 ? snprintf(h1->frame, sizeof(h1->frame), "%zx\r\n", len)
+                     : snprintf(h1->frame, sizeof(h1->frame), "0\r\n\r\n");
 
     h1->frame_len = (uint8_t)n;
     h1->frame_sent = 0;
@@ -91,28 +85,24 @@ static void begin_chunk(struct tern_h1 *h1, size_t len)
 
 static int pull_chunked(struct tern_h1 *h1, struct iovec *pieces)
 {
+    static const char crlf[] = "\r\n";
     struct tern_str view = {0};
     enum tern_read got = TERN_READ_WAIT;
     int n = 0;
 
-    if ((h1->frame_len == 0 || h1->chunk_left != 0) && peek(h1, &view, &got) < 0) {
+    if ((h1->frame_len == 0 || h1->chunk_left != 0) && peek(h1, &view, &got) < 0)
         return -1;
-    }
     if (h1->frame_len == 0) {
-        if (got == TERN_READ_WAIT) {
+        if (got == TERN_READ_WAIT)
             return 0;
-        }
         begin_chunk(h1, got == TERN_READ_DATA ? view.len : 0);
     }
-    if (h1->frame_sent < h1->frame_len) {
+    if (h1->frame_sent < h1->frame_len)
         pieces[n++] = piece(h1->frame + h1->frame_sent, (size_t)(h1->frame_len - h1->frame_sent));
-    }
-    if (h1->chunk_left != 0 && got == TERN_READ_DATA) {
+    if (h1->chunk_left != 0 && got == TERN_READ_DATA)
         pieces[n++] = piece(view.ptr, view.len < h1->chunk_left ? view.len : (size_t)h1->chunk_left);
-    }
-    if (h1->chunk_end != 0 && view.len >= h1->chunk_left) {
-        pieces[n++] = piece(&"\r\n"[2 - h1->chunk_end], h1 -> chunk_end);
-    }
+    if (h1->chunk_end != 0 && view.len >= h1->chunk_left)
+        pieces[n++] = piece(crlf + 2 - h1->chunk_end, h1->chunk_end);
     return n;
 }
 
@@ -124,20 +114,17 @@ int tern_h1_pull(struct tern_codec *codec, struct iovec *pieces, int max)
     TERN_ASSERT(max >= TERN_H1_PIECES_MAX);
     (void)max;
     if (h1->send == TERN_H1_SEND_READY) {
-        if (h1->stream->message->close) {
+        if (h1->stream->message->close)
             tern_h1_set_state(h1, TERN_CODEC_DRAIN);
-        }
         tern_h1_set_send(h1, TERN_H1_SEND_HEAD);
     }
-    if (h1->send != TERN_H1_SEND_HEAD && h1->send != TERN_H1_SEND_BODY) {
+    if (h1->send != TERN_H1_SEND_HEAD && h1->send != TERN_H1_SEND_BODY)
         return 0;
-    }
     if (h1->send == TERN_H1_SEND_HEAD) {
         struct tern_str head = tern_buf_view(&h1->scratch->request);
         pieces[n++] = piece(head.ptr, head.len);
-        if (h1->hold) {
+        if (h1->hold)
             return n;
-        }
     }
     if (tern_request_has_body(h1->stream->message)) {
         bool chunked = h1->stream->message->body_length == TERN_LENGTH_UNKNOWN;
@@ -158,9 +145,8 @@ static void sent(struct tern_h1 *h1)
         struct tern_str view;
         enum tern_read got;
         /* A source that has more would see its upload cut off in silence. */
-        if (peek(h1, &view, &got) < 0 || (got == TERN_READ_DATA && fail_size(h1, "longer") < 0)) {
+        if (peek(h1, &view, &got) < 0 || (got == TERN_READ_DATA && fail_size(h1, "longer") < 0))
             return;
-        }
     }
     tern_h1_set_send(h1, TERN_H1_SEND_DONE);
     stream->events->on_sent(stream);
@@ -192,9 +178,8 @@ static void wrote_length(struct tern_h1 *h1, size_t bytes)
     TERN_ASSERT(bytes == 0);
     h1->length_left -= n;
     wrote_data(h1, n);
-    if (h1->length_left == 0) {
+    if (h1->length_left == 0)
         sent(h1);
-    }
 }
 
 static void wrote_chunked(struct tern_h1 *h1, size_t bytes)
@@ -205,31 +190,27 @@ static void wrote_chunked(struct tern_h1 *h1, size_t bytes)
     wrote_data(h1, n);
     h1->chunk_end = (uint8_t)(h1->chunk_end - share(&bytes, h1->chunk_end));
     TERN_ASSERT(bytes == 0);
-    if (h1->frame_len == 0 || h1->frame_sent < h1->frame_len || h1->chunk_left != 0 || h1->chunk_end != 0) {
+    if (h1->frame_len == 0 || h1->frame_sent < h1->frame_len || h1->chunk_left != 0 || h1->chunk_end != 0)
         return;
-    }
     h1->frame_len = 0;
     h1->frame_sent = 0;
-    if (h1->chunk_last) {
+    if (h1->chunk_last)
         sent(h1);
-    }
 }
 
 void tern_h1_wrote(struct tern_codec *codec, size_t bytes)
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
 
-    if (h1->stream == NULL || bytes == 0) {
+    if (h1->stream == NULL || bytes == 0)
         return; /* cancelled while the bytes were on their way */
-    }
     if (h1->send == TERN_H1_SEND_HEAD) {
         struct tern_buf *head = &h1->scratch->request;
         size_t n = share(&bytes, head->len);
         tern_buf_consume(head, n);
         h1->stream->sent_head_bytes += n;
-        if (head->len != 0) {
+        if (head->len != 0)
             return;
-        }
         bool body = tern_request_has_body(h1->stream->message);
         if (!body) {
             sent(h1);
@@ -238,11 +219,10 @@ void tern_h1_wrote(struct tern_codec *codec, size_t bytes)
         tern_h1_set_send(h1, h1->hold ? TERN_H1_SEND_HOLD : TERN_H1_SEND_BODY);
     }
     if (h1->send == TERN_H1_SEND_BODY && bytes != 0) {
-        if (h1->stream->message->body_length == TERN_LENGTH_UNKNOWN) {
+        if (h1->stream->message->body_length == TERN_LENGTH_UNKNOWN)
             wrote_chunked(h1, bytes);
-        } else {
+        else
             wrote_length(h1, bytes);
-        }
     }
     tern_h1_check(h1);
 }

@@ -1,18 +1,16 @@
 #include "proto/request.h"
 
+#include <stdio.h>
+
 #include "base/fault.h"
 #include "base/fields.h"
 #include "base/str.h"
 
-#include <stdio.h>
-
 static bool name_in(struct tern_str name, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (tern_str_ieq(name, tern_str(names[i]))) {
+    for (size_t i = 0; i < count; i++)
+        if (tern_str_ieq(name, tern_str(names[i])))
             return true;
-        }
-    }
     return false;
 }
 
@@ -22,9 +20,8 @@ static bool authority_valid(struct tern_str authority)
     for (size_t i = 0; i < authority.len; i++) {
         char c = authority.ptr[i];
         if (!tern_ascii_is_alpha(c) && !tern_ascii_is_digit(c) &&
-            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL)) {
+            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
             return false;
-        }
     }
     return authority.len != 0;
 }
@@ -42,7 +39,7 @@ static enum tern_error check_connection(struct tern_str value, enum tern_request
             char text[TERN_ESCAPE_MAX];
             return tern_fault_set(fault, TERN_EFIELD,
                                   "field Connection: \"%s\": only close and keep-alive can be asked for",
-                                  tern_escape(text, sizeof text, option));
+                                  tern_escape(text, sizeof(text), option));
         }
     }
     return TERN_OK;
@@ -56,36 +53,34 @@ enum tern_error tern_request_field_check(const struct tern_field *field, enum te
     struct tern_str name = field->name;
     enum tern_error error = tern_field_check(name, field->value, fault);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
     *use = TERN_REQUEST_FIELD_SEND;
     /* Behind the check, so the name is a token and needs no escape. */
-    if (name_in(name, of_body, sizeof of_body / sizeof *of_body)) {
+    if (name_in(name, of_body, sizeof(of_body) / sizeof(*of_body))) {
         return tern_fault_set(fault, TERN_EFIELD, "field %.*s: comes from the body and cannot be given",
                               TERN_ARG(name));
     }
-    if (name_in(name, of_connection, sizeof of_connection / sizeof *of_connection)) {
+    if (name_in(name, of_connection, sizeof(of_connection) / sizeof(*of_connection))) {
         return tern_fault_set(fault, TERN_EFIELD, "field %.*s: belongs to the connection and cannot be given",
                               TERN_ARG(name));
     }
     struct tern_str value = tern_str_trim(field->value);
-    if (tern_str_ieq(name, TERN_STR("Connection"))) {
+    if (tern_str_ieq(name, TERN_STR("Connection")))
         return check_connection(value, use, fault);
-    }
     char text[TERN_ESCAPE_MAX];
     if (tern_str_ieq(name, TERN_STR("Host"))) {
         *use = TERN_REQUEST_FIELD_HOST;
         if (!authority_valid(value)) {
             return tern_fault_set(fault, TERN_EFIELD, "field Host: \"%s\": must be a host, and a port where needed",
-                                  tern_escape(text, sizeof text, value));
+                                  tern_escape(text, sizeof(text), value));
         }
     }
     if (tern_str_ieq(name, TERN_STR("Expect"))) {
         *use = TERN_REQUEST_FIELD_EXPECT;
         if (!tern_str_ieq(value, TERN_STR("100-continue"))) {
             return tern_fault_set(fault, TERN_EFIELD, "field Expect: \"%s\": only 100-continue is defined",
-                                  tern_escape(text, sizeof text, value));
+                                  tern_escape(text, sizeof(text), value));
         }
     }
     return TERN_OK;
@@ -99,9 +94,8 @@ static enum tern_error check_fields(const struct tern_outgoing *message, struct 
     for (size_t i = 0; i < message->field_count; i++) {
         enum tern_request_field use;
         enum tern_error error = tern_request_field_check(&message->fields[i], &use, fault);
-        if (error != TERN_OK) {
+        if (error != TERN_OK)
             return error;
-        }
         if (use != TERN_REQUEST_FIELD_SEND) {
             return tern_fault_set(fault, TERN_EFIELD, "field %.*s: is not sent as it stands",
                                   TERN_ARG(message->fields[i].name));
@@ -122,22 +116,21 @@ enum tern_error tern_request_check(const struct tern_outgoing *message, struct t
 
     if (!tern_is_token(message->method)) {
         return tern_fault_set(fault, TERN_EINVAL, "method \"%s\": must be a token (RFC 9110 5.6.2)",
-                              tern_escape(text, sizeof text, message->method));
+                              tern_escape(text, sizeof(text), message->method));
     }
-    if (tern_str_eq(message->method, TERN_STR("CONNECT"))) {
+    if (tern_str_eq(message->method, TERN_STR("CONNECT")))
         return tern_fault_set(fault, TERN_EINVAL, "method \"CONNECT\": asks for a tunnel, which a call cannot use");
-    }
     bool asterisk = tern_str_eq(target, TERN_STR("*")) && tern_str_eq(message->method, TERN_STR("OPTIONS"));
     if (!tern_target_valid(target) || (target.ptr[0] != '/' && !asterisk) || tern_str_find(target, '#') != target.len) {
         return tern_fault_set(
             fault, TERN_EURL,
             "request target \"%s\": must begin with / and hold visible ASCII without # (RFC 9112 3.2.1)",
-            tern_escape(text, sizeof text, target));
+            tern_escape(text, sizeof(text), target));
     }
     if (!authority_valid(message->authority)) {
         return tern_fault_set(fault, TERN_EURL,
                               "authority \"%s\": must be a host, and a port where needed (RFC 3986 3.2)",
-                              tern_escape(text, sizeof text, message->authority));
+                              tern_escape(text, sizeof(text), message->authority));
     }
     return check_fields(message, fault);
 }
@@ -147,17 +140,15 @@ static enum tern_error write_field(struct tern_buf *out, struct tern_str name, s
     size_t len = name.len + value.len + 4;
     enum tern_error error = tern_buf_reserve(out, len);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
     char *at = tern_buf_tail(out);
     memcpy(at, name.ptr, name.len);
     at += name.len;
     *at++ = ':';
     *at++ = ' ';
-    if (value.len != 0) {
+    if (value.len != 0)
         memcpy(at, value.ptr, value.len);
-    }
     at[value.len] = '\r';
     at[value.len + 1] = '\n';
     tern_buf_commit(out, len);
@@ -173,13 +164,12 @@ static bool method_expects_body(struct tern_str method)
 
 static enum tern_error write_framing(struct tern_buf *out, const struct tern_outgoing *message)
 {
-    if (message->body != NULL && message->body_length == TERN_LENGTH_UNKNOWN) {
+    if (message->body != NULL && message->body_length == TERN_LENGTH_UNKNOWN)
         return write_field(out, TERN_STR("Transfer-Encoding"), TERN_STR("chunked"));
-    }
     if (message->body != NULL || method_expects_body(message->method)) {
         char digits[24];
         uint64_t length = message->body != NULL ? message->body_length : 0;
-        int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)length);
+        int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)length);
         return write_field(out, TERN_STR("Content-Length"), tern_str_n(digits, (size_t)n));
     }
     return TERN_OK;
@@ -188,18 +178,15 @@ static enum tern_error write_framing(struct tern_buf *out, const struct tern_out
 static enum tern_error write_line(struct tern_buf *out, const struct tern_outgoing *message)
 {
     static const char version[] = " HTTP/1.1\r\n";
-    enum tern_error error = tern_buf_reserve(out, message->method.len + message->target.len + sizeof version);
+    enum tern_error error = tern_buf_reserve(out, message->method.len + message->target.len + sizeof(version));
 
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         error = tern_buf_append_str(out, message->method);
-    }
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         error = tern_buf_append_byte(out, ' ');
-    }
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         error = tern_buf_append_str(out, message->target);
-    }
-    return error == TERN_OK ? tern_buf_append(out, version, sizeof version - 1) : error;
+    return error == TERN_OK ? tern_buf_append(out, version, sizeof(version) - 1) : error;
 }
 
 enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_outgoing *message,
@@ -207,23 +194,19 @@ enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_
 {
     enum tern_error error = write_line(out, message);
 
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         error = write_field(out, TERN_STR("Host"), message->authority);
-    }
     for (size_t i = 0; i < message->field_count && error == TERN_OK; i++) {
         const struct tern_field *field = &message->fields[i];
         bool hide = form == TERN_REQUEST_TRACE && (field->flags & TERN_FIELD_SECRET) != 0;
         error = write_field(out, field->name, hide ? TERN_STR("[secret]") : tern_str_trim(field->value));
     }
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         error = write_framing(out, message);
-    }
     /* RFC 9110 10.1.1: no expectation without content. */
-    if (error == TERN_OK && message->expect_continue && tern_request_has_body(message)) {
+    if (error == TERN_OK && message->expect_continue && tern_request_has_body(message))
         error = write_field(out, TERN_STR("Expect"), TERN_STR("100-continue"));
-    }
-    if (error == TERN_OK && message->close) {
+    if (error == TERN_OK && message->close)
         error = write_field(out, TERN_STR("Connection"), TERN_STR("close"));
-    }
     return error == TERN_OK ? tern_buf_append(out, "\r\n", 2) : error;
 }
