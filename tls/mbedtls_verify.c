@@ -347,6 +347,9 @@ int tern_verify_on_cert(void *user, mbedtls_x509_crt *crt, int depth, uint32_t *
 {
     struct tern_verify *verify = user;
 
+    /* In TLS 1.2 mbedTLS goes on with an empty certificate where it does not know the algorithms of the real one. */
+    if (crt->raw.p == NULL)
+        return MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG;
     check_time(verify, crt, depth, flags);
     check_strength(verify, crt, depth, *flags);
     check_use(verify, crt, depth, flags);
@@ -368,6 +371,13 @@ int tern_verify_on_cert(void *user, mbedtls_x509_crt *crt, int depth, uint32_t *
     return MBEDTLS_ERR_X509_FATAL_ERROR;
 }
 
+/* What mbedTLS says of a key or signature of a kind that it does not have. */
+static bool is_unknown_kind(int module)
+{
+    return module == MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG || module == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ||
+           module == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE;
+}
+
 bool tern_verify_explains(struct tern_verify *verify, int code, uint32_t flags)
 {
     int module = code - -(-code & 0x7f);
@@ -386,6 +396,10 @@ bool tern_verify_explains(struct tern_verify *verify, int code, uint32_t flags)
         else
             tern_fault_set(&verify->fault, TERN_ETLS_CERT_INVALID,
                            "certificate of %s is malformed or may not sign handshakes (key usage)", host);
+    } else if (!verify->is_done && is_unknown_kind(module)) {
+        tern_fault_set(&verify->fault, TERN_ETLS_CERT_INVALID,
+                       "certificate of %s has a key or signature of a kind that tern does not know, such as Ed25519",
+                       host);
     } else if (!verify->is_done && module <= MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE &&
                module >= MBEDTLS_ERR_X509_FATAL_ERROR && !tern_tls_is_out_of_memory(code)) {
         tern_fault_set(&verify->fault, TERN_ETLS_CERT_INVALID,
