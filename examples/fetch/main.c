@@ -8,8 +8,23 @@
 #include "help.h"
 #include "transfer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Where a standard stream is closed, the next socket would get its number, and what is meant for the one would go to the
+ * other. What stands there instead can be used the wrong way round only: the stream still fails. */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(CODE_USAGE);
+    }
+}
 
 static int run(struct options *o, int argc, char **argv, int *signal)
 {
@@ -31,6 +46,7 @@ static int run(struct options *o, int argc, char **argv, int *signal)
 
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     struct options options = {0};
     int caught = 0;
     int code = run(&options, argc, argv, &caught);
