@@ -57,7 +57,8 @@ static void on_signal(int number)
     tern_engine_stop(signalled_engine);
 }
 
-/* A file that is half there must go when fetch is told to end. A closed pipe is a write error like any other. */
+/* A file that is half there must go when fetch is told to end. A closed pipe, or a file that has reached the limit of
+ * ulimit -f, is a write error like any other. */
 static void catch_signals(struct tern_engine *engine)
 {
     signalled_engine = engine;
@@ -71,6 +72,7 @@ static void catch_signals(struct tern_engine *engine)
     }
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static void complain(struct run *run, const struct failure *failure)
