@@ -12,6 +12,11 @@ bool fail(struct failure *failure, enum code code, const char *format, ...)
     va_start(args, format);
     vsnprintf(failure->text, sizeof failure->text, format, args);
     va_end(args);
+    /* Names of files and lists of URLs may come from anywhere: they shall not steer the terminal. */
+    for (char *c = failure->text; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
     return false;
 }
 
@@ -70,6 +75,8 @@ static enum code code_of_peer(enum tern_error error, enum tern_phase phase)
     case TERN_EPEER_REFUSED:
         return CODE_STREAM;
     default:
+        if (phase == TERN_PHASE_TLS)
+            return CODE_TLS;
         return while_sending(phase) ? CODE_SEND : CODE_RECEIVE;
     }
 }
