@@ -13,6 +13,7 @@ unknown    by an authority that nobody trusts
 self       signed by itself
 weak_key   RSA 1024
 weak_hash  signed with SHA-1
+odd        signed with Ed25519, which tern does not know
 client     a client's
 """
 import atexit
@@ -64,9 +65,9 @@ class Tree:
         self.folder = tempfile.mkdtemp(prefix="tern-certs-")
         atexit.register(shutil.rmtree, self.folder, True)
         case.require(shutil.which("openssl"), "openssl")
-        for ca in ("ca", "other_ca"):
+        for ca, key in (("ca", "ec"), ("other_ca", "ec"), ("odd_ca", "ed25519")):
             open(self._path(f"{ca}.index"), "w", encoding="ascii").close()
-            self._self_signed(ca, "root", f"tern test {ca}")
+            self._self_signed(ca, "root", f"tern test {ca}", key)
         self.ca = self.cert("ca")
         self._leaf("good")
         self._leaf("rsa", key="rsa:2048")
@@ -76,6 +77,7 @@ class Tree:
         self._leaf("unknown", ca="other_ca")
         self._leaf("weak_key", key="rsa:1024")
         self._leaf("weak_hash", digest="sha1")
+        self._leaf("odd", ca="odd_ca", digest="default")
         self._leaf("client", usage="clientAuth", names="DNS:client.test")
         self._self_signed("self", "self", "localhost")
 
@@ -101,8 +103,8 @@ class Tree:
     def _new_key(kind):
         return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["-newkey", kind]
 
-    def _self_signed(self, name, extensions, subject):
-        self._openssl("req", "-x509", "-batch", "-nodes", *self._new_key("ec"), "-subj", f"/CN={subject}", "-days", "30",
+    def _self_signed(self, name, extensions, subject, key="ec"):
+        self._openssl("req", "-x509", "-batch", "-nodes", *self._new_key(key), "-subj", f"/CN={subject}", "-days", "30",
                       "-extensions", extensions, "-keyout", self.key(name), "-out", self.cert(name))
 
     def _leaf(self, name, key="ec", ca="ca", start=-DAY_S, end=30 * DAY_S, digest="sha256", **config):
