@@ -11,6 +11,7 @@
 struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port)
 {
     struct tern_sockaddr addr = {.len = sizeof(addr.u.in)};
+
     addr.u.in.sin_family = AF_INET;
     addr.u.in.sin_port = htons(port);
     memcpy(&addr.u.in.sin_addr, ip, 4);
@@ -20,6 +21,7 @@ struct tern_sockaddr tern_sockaddr_ipv4(const uint8_t ip[4], uint16_t port)
 struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, uint16_t port)
 {
     struct tern_sockaddr addr = {.len = sizeof(addr.u.in6)};
+
     addr.u.in6.sin6_family = AF_INET6;
     addr.u.in6.sin6_port = htons(port);
     addr.u.in6.sin6_scope_id = scope;
@@ -30,6 +32,7 @@ struct tern_sockaddr tern_sockaddr_ipv6(const uint8_t ip[16], uint32_t scope, ui
 bool tern_sockaddr_unix(struct tern_sockaddr *out, struct tern_str path)
 {
     struct tern_sockaddr addr = {0};
+
     if (path.len == 0 || path.len >= sizeof(addr.u.un.sun_path) || memchr(path.ptr, '\0', path.len) != NULL)
         return false;
     addr.u.un.sun_family = AF_UNIX;
@@ -53,6 +56,7 @@ static bool parse_ip(struct tern_sockaddr *out, struct tern_str host, bool is_ip
     uint8_t ip[16];
     uint64_t scope = 0;
     size_t percent = is_ipv6 ? tern_str_find(host, '%') : host.len;
+
     if (percent < host.len && !tern_u64_parse(tern_str_from(host, percent + 1), UINT32_MAX, &scope))
         return false;
     if (percent >= sizeof(text))
@@ -68,6 +72,7 @@ static bool parse_ip(struct tern_sockaddr *out, struct tern_str host, bool is_ip
 bool tern_sockaddr_parse(struct tern_sockaddr *out, struct tern_str text)
 {
     const size_t prefix = sizeof(UNIX_PREFIX) - 1;
+
     if (text.len > prefix && memcmp(text.ptr, UNIX_PREFIX, prefix) == 0)
         return tern_sockaddr_unix(out, tern_str_from(text, prefix));
 
@@ -88,6 +93,7 @@ static size_t print_unix(const struct tern_sockaddr *addr, char *out, size_t cap
     size_t len = addr->len > path_at ? addr->len - path_at : 0;
     const char *path = addr->u.un.sun_path;
     size_t at = (size_t)snprintf(out, cap, UNIX_PREFIX);
+
     if (at >= cap)
         return cap - 1;
     for (size_t i = 0; i < len; i++) {
@@ -114,6 +120,7 @@ size_t tern_sockaddr_print(const struct tern_sockaddr *addr, char *out, size_t c
 {
     char ip[INET6_ADDRSTRLEN] = "";
     int n;
+
     if (cap == 0)
         return 0;
     switch (tern_sockaddr_family(addr)) {

@@ -81,6 +81,7 @@ int tern_engine_fd(struct tern_engine *engine)
 static void run_messages(struct tern_engine *engine, bool dropped)
 {
     struct tern_message *message = tern_mailbox_take(&engine->mailbox);
+
     while (message != NULL) {
         struct tern_message *next = message->next;
         if (message->is_bounded)
@@ -94,6 +95,7 @@ static void run_messages(struct tern_engine *engine, bool dropped)
 static void run_timers(struct tern_engine *engine)
 {
     struct tern_timer *timer;
+
     tern_wheel_expire(&engine->wheel, engine->now_ns, &engine->due);
     while ((timer = tern_wheel_pop_due(&engine->due)) != NULL) {
         engine->stats.timers_fired++;
@@ -105,6 +107,7 @@ static void run_tasks(struct tern_engine *engine)
 {
     struct tern_list batch;
     struct tern_list *node;
+
     tern_list_init(&batch);
     tern_list_splice_back(&batch, &engine->tasks);
     while ((node = tern_list_pop_front(&batch)) != NULL) {
@@ -117,6 +120,7 @@ static void run_tasks(struct tern_engine *engine)
 static void bury_all(struct tern_engine *engine)
 {
     struct tern_list *node;
+
     while ((node = tern_list_pop_front(&engine->graveyard)) != NULL) {
         struct tern_corpse *corpse = TERN_CONTAINER_OF(node, struct tern_corpse, node);
         corpse->bury(corpse);
@@ -140,6 +144,7 @@ static void tell_members(struct tern_engine *engine, void (*tell)(struct tern_me
 {
     struct tern_list batch;
     struct tern_list *node;
+
     tern_list_init(&batch);
     tern_list_splice_back(&batch, &engine->members);
     while ((node = tern_list_pop_front(&batch)) != NULL) {
@@ -221,6 +226,7 @@ static int spin(struct tern_engine *engine, struct tern_io_event *events, uint64
 {
     struct tern_io *io = engine->io;
     uint64_t start_ns = io->ops->now(io);
+
     for (;;) {
         int n = io->ops->wait(io, events, TERN_ENGINE_EVENTS_MAX, 0);
         if (n != 0 || !tern_mailbox_is_empty(&engine->mailbox) || is_stopping(engine))
@@ -235,6 +241,7 @@ static int wait_events(struct tern_engine *engine, struct tern_io_event *events,
 {
     struct tern_io *io = engine->io;
     uint64_t deadline_ns = may_wait && !is_stopping(engine) ? tern_engine_next(engine) : 0;
+
     if (deadline_ns != 0 && engine->config.spin_ns != 0) {
         int n = spin(engine, events, deadline_ns);
         if (n != 0)
@@ -255,6 +262,7 @@ enum tern_error tern_engine_turn(struct tern_engine *engine, bool may_wait)
 {
     struct tern_io_event events[TERN_ENGINE_EVENTS_MAX];
     enum tern_error error = begin_turn(engine);
+
     if (error != TERN_OK)
         return error;
     int n = wait_events(engine, events, may_wait);
@@ -280,6 +288,7 @@ enum tern_error tern_engine_step(struct tern_engine *engine)
 enum tern_error tern_engine_run(struct tern_engine *engine)
 {
     enum tern_error error;
+
     if (engine->in_turn)
         return TERN_EBUSY;
     engine->is_running = true;
@@ -333,6 +342,7 @@ struct post {
 static void run_post(struct tern_message *message, bool dropped)
 {
     struct post *post = TERN_CONTAINER_OF(message, struct post, message);
+
     if (!dropped)
         post->run(post->user);
     tern_mem_free(post);
@@ -341,6 +351,7 @@ static void run_post(struct tern_message *message, bool dropped)
 enum tern_error tern_post(struct tern_engine *engine, void (*run)(void *user), void *user)
 {
     struct post *post = tern_mem_alloc(sizeof(*post));
+
     if (post == NULL)
         return TERN_ENOMEM;
     *post = (struct post){.message.run = run_post, .run = run, .user = user};
@@ -491,6 +502,7 @@ static enum tern_error check_config(struct tern_engine_config *out, const struct
 static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why)
 {
     uint64_t seed;
+
     engine->scratch = tern_mem_alloc(TERN_ENGINE_SCRATCH_BYTES);
     if (engine->scratch == NULL ||
         tern_slots_init(&engine->calls, engine->config.calls_max, &engine->mailbox) != TERN_OK)
@@ -523,6 +535,7 @@ enum tern_error tern_engine_new_with(const struct tern_engine_config *config, co
 {
     struct tern_engine_config checked;
     enum tern_error error = check_config(&checked, config, why);
+
     if (error != TERN_OK)
         return error;
     struct tern_engine *engine = tern_mem_calloc(1, sizeof(*engine));
@@ -555,6 +568,7 @@ enum tern_error tern_engine_new(const struct tern_engine_config *config, struct 
 enum tern_error tern_engine_shutdown(struct tern_engine *engine)
 {
     enum tern_error error = begin_turn(engine);
+
     if (error == TERN_EFORK)
         return TERN_OK; /* all has ended, with TERN_EFORK */
     if (error != TERN_OK)

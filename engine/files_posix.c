@@ -28,6 +28,7 @@ static int files_dup(struct tern_files *files, int fd)
 static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t cap)
 {
     ssize_t n;
+
     (void)files;
     do
         n = read(fd, buf, cap);
@@ -38,6 +39,7 @@ static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t ca
 static ssize_t files_write(struct tern_files *files, int fd, const void *buf, size_t len)
 {
     ssize_t n;
+
     (void)files;
     do
         n = write(fd, buf, len);
@@ -73,6 +75,7 @@ static void fill_stat(struct tern_file_stat *out, const struct stat *st)
 static int files_fstat(struct tern_files *files, int fd, struct tern_file_stat *out)
 {
     struct stat st;
+
     (void)files;
     if (fstat(fd, &st) != 0)
         return -errno;
@@ -83,6 +86,7 @@ static int files_fstat(struct tern_files *files, int fd, struct tern_file_stat *
 static int files_stat(struct tern_files *files, const char *path, struct tern_file_stat *out)
 {
     struct stat st;
+
     (void)files;
     if (stat(path, &st) != 0)
         return -errno;
@@ -151,5 +155,6 @@ static const struct tern_files_ops ops = {
 struct tern_files *tern_files_posix(void)
 {
     static struct tern_files posix = {&ops};
+
     return &posix;
 }

@@ -41,6 +41,7 @@ static struct io_epoll *self(struct tern_io *io)
 static bool io_forked(struct tern_io *io)
 {
     struct io_epoll *ep = self(io);
+
     return ep->not_forked != NULL ? *ep->not_forked == 0 : getpid() != ep->pid;
 }
 
@@ -54,6 +55,7 @@ static int set_int(int fd, int level, int option, int value)
 static int set_up(int fd, const struct tern_io_socket *how)
 {
     int rc = 0;
+
     if (how->type == SOCK_STREAM && how->family != AF_UNIX)
         rc = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (rc == 0 && how->device != NULL &&
@@ -95,6 +97,7 @@ static int io_connect(struct tern_io *io, int fd, const struct tern_sockaddr *pe
 static ssize_t io_recv(struct tern_io *io, int fd, void *buf, size_t cap)
 {
     ssize_t n;
+
     (void)io;
     do
         n = read(fd, buf, cap); /* what recv without flags does, and good for pipes too */
@@ -106,6 +109,7 @@ static ssize_t io_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, i
 {
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iov_count};
     ssize_t n;
+
     (void)io;
     do
         n = sendmsg(fd, &message, MSG_NOSIGNAL);
@@ -117,6 +121,7 @@ static int io_so_error(struct tern_io *io, int fd)
 {
     int error = 0;
     socklen_t len = sizeof(error);
+
     (void)io;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
 }
@@ -162,6 +167,7 @@ static int io_watch_level(struct tern_io *io, struct tern_watch *watch, uint32_t
 {
     uint32_t wanted = ((events & TERN_IO_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
                       ((events & TERN_IO_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0);
+
     return epoll_control(self(io), is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watch, wanted);
 }
 
@@ -173,6 +179,7 @@ static void io_unwatch(struct tern_io *io, struct tern_watch *watch)
 static uint64_t read_clock(clockid_t clock)
 {
     struct timespec t;
+
     clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * TERN_S + (uint64_t)t.tv_nsec;
 }
@@ -213,6 +220,7 @@ static int raw_wait(struct io_epoll *ep, struct epoll_event *raw, int cap, uint6
 static uint32_t readiness(uint32_t events)
 {
     uint32_t ready = 0;
+
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
         ready |= TERN_IO_READ;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
@@ -226,6 +234,7 @@ static int io_wait(struct tern_io *io, struct tern_io_event *out, int cap, uint6
 {
     struct epoll_event raw[WAIT_MAX];
     uint64_t timeout_ns = deadline_ns;
+
     if (deadline_ns != 0 && deadline_ns != TERN_OFF) {
         uint64_t now = io_now(io);
         timeout_ns = deadline_ns > now ? deadline_ns - now : 0;
@@ -246,6 +255,7 @@ static void io_wake(struct tern_io *io)
 {
     struct io_epoll *ep = self(io);
     int saved_errno = errno; /* a signal handler may be calling */
+
     if (!io_forked(io)) {
         uint64_t one = 1;
         ssize_t n = write(ep->event_fd, &one, sizeof(one));
@@ -262,6 +272,7 @@ static int io_pollable(struct tern_io *io)
 static int io_arm(struct tern_io *io, uint64_t deadline_ns)
 {
     struct itimerspec when = {0}; /* all zero disarms */
+
     if (io_forked(io))
         return 0;
     if (deadline_ns != TERN_OFF) {
@@ -291,6 +302,7 @@ static void close_if_open(int *fd)
 static void io_abandon(struct tern_io *io)
 {
     struct io_epoll *ep = self(io);
+
     close_if_open(&ep->timer_fd);
     close_if_open(&ep->event_fd);
     close_if_open(&ep->epoll_fd);
@@ -299,6 +311,7 @@ static void io_abandon(struct tern_io *io)
 static void io_free(struct tern_io *io)
 {
     struct io_epoll *ep = self(io);
+
     io_abandon(io);
     if (ep->not_forked != NULL)
         munmap((void *)(uintptr_t)ep->not_forked, sizeof(*ep->not_forked));
@@ -340,6 +353,7 @@ static void map_fork_mark(struct io_epoll *ep)
 {
     size_t size = sizeof(*ep->not_forked); /* the kernel rounds up to a page */
     int *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
     if (page == MAP_FAILED)
         return;
     if (madvise(page, size, MADV_WIPEONFORK) != 0) {
@@ -371,6 +385,7 @@ static int open_descriptors(struct io_epoll *ep)
 enum tern_error tern_io_epoll_new(struct tern_io **out, struct tern_fault *why)
 {
     struct io_epoll *ep = tern_mem_alloc(sizeof(*ep));
+
     if (ep == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     *ep = (struct io_epoll){

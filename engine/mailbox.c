@@ -15,6 +15,7 @@ static enum tern_mailbox_sent push(struct tern_mailbox *mailbox, struct tern_mes
 {
     uintptr_t head = atomic_load_explicit(&mailbox->head, memory_order_relaxed);
     uintptr_t wanted;
+
     do {
         if ((head & CLOSED) != 0 && !even_if_closed)
             return TERN_SENT_NOT;
@@ -56,6 +57,7 @@ struct tern_message *tern_mailbox_take(struct tern_mailbox *mailbox)
 bool tern_mailbox_sleep(struct tern_mailbox *mailbox)
 {
     uintptr_t head = atomic_load_explicit(&mailbox->head, memory_order_relaxed);
+
     do {
         if ((head & ~FLAGS) != 0)
             return false;

@@ -42,6 +42,7 @@ void tern_slots_deinit(struct tern_slots *slots)
 static struct tern_slot *slot_at(struct tern_slots *slots, uint32_t index)
 {
     struct tern_slot *chunk = atomic_load_explicit(&slots->chunks[index / CHUNK_SLOTS], memory_order_acquire);
+
     return &chunk[index % CHUNK_SLOTS];
 }
 
@@ -49,6 +50,7 @@ static struct tern_slot *slot_at(struct tern_slots *slots, uint32_t index)
 static struct tern_slot *slot_of(struct tern_slots *slots, uint64_t id)
 {
     uint64_t index = (id & INDEX_MASK) - 1; /* 0 becomes the largest */
+
     if (index >= slots->max)
         return NULL;
     struct tern_slot *chunk = atomic_load_explicit(&slots->chunks[index / CHUNK_SLOTS], memory_order_acquire);
@@ -64,6 +66,7 @@ static bool is_live(uint64_t word, uint64_t id)
 static bool ensure_chunk(struct tern_slots *slots, uint32_t index)
 {
     struct tern_slot *_Atomic *place = &slots->chunks[index / CHUNK_SLOTS];
+
     if (atomic_load_explicit(place, memory_order_acquire) != NULL)
         return true;
     struct tern_slot *chunk = tern_mem_calloc(CHUNK_SLOTS, sizeof(*chunk));
@@ -84,6 +87,7 @@ static bool ensure_chunk(struct tern_slots *slots, uint32_t index)
 static uint32_t pop_free(struct tern_slots *slots)
 {
     uint64_t head = atomic_load_explicit(&slots->free_list, memory_order_acquire);
+
     while ((uint32_t)head != 0) {
         struct tern_slot *slot = slot_at(slots, (uint32_t)head - 1);
         /* May be read while another thread pops and pushes the slot: then the count differs and the exchange fails. */
@@ -101,6 +105,7 @@ static void push_free(struct tern_slots *slots, uint32_t index)
     struct tern_slot *slot = slot_at(slots, index);
     uint64_t head = atomic_load_explicit(&slots->free_list, memory_order_relaxed);
     uint64_t wanted;
+
     do {
         atomic_store_explicit(&slot->next_free, (uint32_t)head, memory_order_relaxed);
         wanted = ((head >> 32) + 1) << 32 | (index + 1);
@@ -111,6 +116,7 @@ static void push_free(struct tern_slots *slots, uint32_t index)
 enum tern_error tern_slots_reserve(struct tern_slots *slots, uint64_t *id)
 {
     uint32_t number = pop_free(slots);
+
     if (number == 0) {
         uint32_t used = atomic_load_explicit(&slots->used, memory_order_relaxed);
         do {
@@ -134,6 +140,7 @@ enum tern_error tern_slots_reserve(struct tern_slots *slots, uint64_t *id)
 void tern_slots_set(struct tern_slots *slots, uint64_t id, void *object)
 {
     struct tern_slot *slot = slot_of(slots, id);
+
     TERN_ASSERT(slot != NULL && is_live(atomic_load_explicit(&slot->word, memory_order_relaxed), id));
     slot->object = object;
 }
@@ -141,6 +148,7 @@ void tern_slots_set(struct tern_slots *slots, uint64_t id, void *object)
 void *tern_slots_get(struct tern_slots *slots, uint64_t id)
 {
     struct tern_slot *slot = slot_of(slots, id);
+
     if (slot == NULL || !is_live(atomic_load_explicit(&slot->word, memory_order_acquire), id))
         return NULL;
     return slot->object;
@@ -149,6 +157,7 @@ void *tern_slots_get(struct tern_slots *slots, uint64_t id)
 void tern_slots_release(struct tern_slots *slots, uint64_t id)
 {
     struct tern_slot *slot = slot_of(slots, id);
+
     TERN_ASSERT(slot != NULL && is_live(atomic_load_explicit(&slot->word, memory_order_relaxed), id));
     uint64_t next = ((id >> INDEX_BITS) + 1) & GENERATION_MASK;
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
@@ -163,6 +172,7 @@ void tern_slots_release(struct tern_slots *slots, uint64_t id)
 bool tern_slots_cancel(struct tern_slots *slots, uint64_t id)
 {
     struct tern_slot *slot = slot_of(slots, id);
+
     if (slot == NULL)
         return false;
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
@@ -179,6 +189,7 @@ static void run_cancel(struct tern_message *message, bool dropped)
 {
     struct tern_slot *slot = TERN_CONTAINER_OF(message, struct tern_slot, message);
     uint64_t word = atomic_fetch_and_explicit(&slot->word, ~QUEUED, memory_order_acq_rel);
+
     if ((word & LIVE) == 0)
         push_free(slot->slots, slot->index);
     else if (!dropped && slot->object != NULL)

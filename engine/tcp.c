@@ -30,6 +30,7 @@ static struct tern_tcp *self(const struct tern_bytestream *stream)
 static enum tern_error note_errno(struct tern_tcp *tcp, enum tern_error error, int os_errno, const char *what)
 {
     char peer[TERN_SOCKADDR_TEXT_MAX];
+
     tern_sockaddr_print(&tcp->peer, peer, sizeof(peer));
     return tern_fault_errno(&tcp->stream.fault, error, os_errno, "%s %s", what, peer);
 }
@@ -44,6 +45,7 @@ static enum tern_flow fail(struct tern_tcp *tcp, enum tern_error error, int os_e
 static void on_event(struct tern_watch *watch, uint32_t events)
 {
     struct tern_tcp *tcp = TERN_CONTAINER_OF(watch, struct tern_tcp, watch);
+
     if ((events & TERN_IO_READ) != 0)
         tcp->may_read = true;
     if ((events & TERN_IO_WRITE) != 0)
@@ -58,6 +60,7 @@ static enum tern_flow tcp_handshake(struct tern_bytestream *stream)
 {
     struct tern_tcp *tcp = self(stream);
     struct tern_io *io = tcp->engine->io;
+
     TERN_ASSERT(tcp->state != TERN_TCP_IDLE && tcp->state != TERN_TCP_CLOSED);
     if (tcp->state == TERN_TCP_OPEN)
         return TERN_FLOW_OK;
@@ -76,6 +79,7 @@ static enum tern_flow tcp_read(struct tern_bytestream *stream, void *buf, size_t
 {
     struct tern_tcp *tcp = self(stream);
     struct tern_io *io = tcp->engine->io;
+
     TERN_ASSERT(cap > 0 && (tcp->state == TERN_TCP_OPEN || tcp->state == TERN_TCP_FAILED));
     if (tcp->state == TERN_TCP_FAILED)
         return TERN_FLOW_ERROR;
@@ -108,6 +112,7 @@ static enum tern_flow tcp_writev(struct tern_bytestream *stream, const struct io
 {
     struct tern_tcp *tcp = self(stream);
     struct tern_io *io = tcp->engine->io;
+
     TERN_ASSERT(tcp->state == TERN_TCP_OPEN || tcp->state == TERN_TCP_FAILED);
     if (tcp->state == TERN_TCP_FAILED || tcp->write_failed)
         return TERN_FLOW_ERROR;
@@ -151,6 +156,7 @@ static void tcp_close(struct tern_bytestream *stream)
 {
     struct tern_tcp *tcp = self(stream);
     struct tern_io *io = tcp->engine->io;
+
     stream->on_ready = NULL;
     if (tcp->state == TERN_TCP_CLOSED)
         return;
@@ -167,6 +173,7 @@ static void tcp_names(struct tern_bytestream *stream, struct tern_sockaddr *loca
 {
     struct tern_tcp *tcp = self(stream);
     struct tern_io *io = tcp->engine->io;
+
     if (local != NULL && (tcp->watch.fd < 0 || io->ops->names(io, tcp->watch.fd, local, NULL) != 0))
         local->len = 0;
     if (peer != NULL)
@@ -196,6 +203,7 @@ static enum tern_error note_local_fault(struct tern_tcp *tcp, const struct tern_
 {
     char from[TERN_SOCKADDR_TEXT_MAX] = "any address";
     char device[TERN_ESCAPE_MAX];
+
     if (options->bind != NULL)
         tern_sockaddr_print(options->bind, from, sizeof(from));
     tern_escape(device, sizeof(device), options->device != NULL ? tern_str(options->device) : TERN_STR("any device"));
@@ -206,6 +214,7 @@ enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
                                const struct tern_tcp_options *options)
 {
     struct tern_io *io = engine->io;
+
     *tcp = (struct tern_tcp){
         .stream.ops = &ops,
         .watch = {.fd = -1, .on_ready = on_event},

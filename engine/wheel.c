@@ -20,6 +20,7 @@ static uint64_t slot_start(const struct tern_wheel *wheel, unsigned level, unsig
 {
     unsigned shift = level * DIGIT_BITS;
     uint64_t above = level + 1 < TERN_WHEEL_LEVELS ? wheel->base_ns >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
+
     return above | (uint64_t)s << shift;
 }
 
@@ -107,6 +108,7 @@ void tern_wheel_expire(struct tern_wheel *wheel, uint64_t now_ns, struct tern_li
 struct tern_timer *tern_wheel_pop_due(struct tern_list *due)
 {
     struct tern_list *node = tern_list_pop_front(due);
+
     if (node == NULL)
         return NULL;
     struct tern_timer *timer = TERN_CONTAINER_OF(node, struct tern_timer, node);

@@ -27,6 +27,7 @@ struct tern_worker {
 static struct tern_job *take_job(struct tern_worker *worker)
 {
     struct tern_job *job = worker->first;
+
     if (job == NULL)
         return NULL;
     worker->first = job->next;
@@ -67,6 +68,7 @@ static void run_inline(struct tern_task *task)
 {
     struct tern_worker *worker = TERN_CONTAINER_OF(task, struct tern_worker, inline_task);
     uint32_t count = worker->waiting_jobs; /* those that a job's end starts are for the next turn */
+
     while (count-- > 0) {
         struct tern_job *job = take_job(worker);
         run_job(worker, job);
@@ -82,6 +84,7 @@ static void *thread_main(void *arg)
 {
     struct tern_worker *worker = arg;
     struct tern_engine *engine = worker->engine;
+
     pthread_mutex_lock(&worker->lock);
     for (;;) {
         struct tern_job *job = worker->is_ending ? NULL : take_job(worker);
@@ -108,6 +111,7 @@ static void *thread_main(void *arg)
 static bool add_thread(struct tern_worker *worker)
 {
     sigset_t all, before;
+
     sigfillset(&all);
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
         return false;
@@ -123,6 +127,7 @@ static bool add_thread(struct tern_worker *worker)
 static struct tern_worker *worker_new(struct tern_engine *engine)
 {
     struct tern_worker *worker = tern_mem_calloc(1, sizeof(*worker));
+
     if (worker == NULL)
         return NULL;
     worker->engine = engine;
@@ -137,6 +142,7 @@ static struct tern_worker *worker_new(struct tern_engine *engine)
 void tern_worker_free(struct tern_engine *engine)
 {
     struct tern_worker *worker = engine->worker;
+
     if (worker == NULL)
         return;
     engine->worker = NULL;
@@ -158,6 +164,7 @@ void tern_worker_free(struct tern_engine *engine)
 void tern_jobs_drop(struct tern_engine *engine)
 {
     struct tern_list *node;
+
     while ((node = engine->jobs.next) != &engine->jobs)
         end_job(TERN_CONTAINER_OF(node, struct tern_job, node), true);
 }
