@@ -374,7 +374,8 @@ struct crowd {
     struct tern_client *client;
     struct origin origin;
     atomic_uint started, well, cancelled, other;
-    uint32_t ended; /* the engine's thread only */
+    uint32_t ended; /* the engine's thread only, as the next */
+    enum tern_error last;
 };
 
 static void on_crowd_done(void *user, tern_call_id call, const struct tern_result *result)
@@ -382,6 +383,7 @@ static void on_crowd_done(void *user, tern_call_id call, const struct tern_resul
     struct crowd *crowd = user;
 
     (void)call;
+    crowd->last = result->fault.error;
     if (result->fault.error == TERN_OK)
         atomic_fetch_add(&crowd->well, 1);
     else if (result->fault.error == TERN_ECANCELLED)
@@ -457,6 +459,7 @@ static void test_posts_that_are_not_taken_up(void **state)
         if (shut)
             assert_int_equal(tern_engine_shutdown(crowd.engine), TERN_OK);
         assert_int_equal(crowd.ended, shut);
+        assert_int_equal(crowd.last, shut ? TERN_ESHUTDOWN : TERN_OK);
         assert_int_equal(tern_engine_free(crowd.engine), TERN_OK);
         assert_int_equal(crowd.ended, shut);
     }

@@ -165,7 +165,13 @@ static void on_response(void *user, tern_call_id call, const struct tern_respons
 {
     (void)user, (void)call;
     responses++;
-    assert_non_null(response->body);
+    if (response->result.fault.error == TERN_OK) {
+        assert_string_equal(response->body, "abc");
+        assert_int_equal(response->field_count, 1);
+    } else {
+        assert_int_equal(response->result.fault.error, TERN_ENOMEM);
+        assert_non_null(response->body);
+    }
 }
 
 static void collect(struct scenario *s)
@@ -234,6 +240,8 @@ static void only_for_want_of_memory(const struct scenario *s, size_t story)
         enum tern_error error = s->seen[i]->result.fault.error;
 
         assert_int_equal(s->seen[i]->dones, 1);
+        assert_int_equal(error == TERN_OK, s->seen[i]->result.phase == TERN_PHASE_DONE);
+        assert_true(error != TERN_OK || s->seen[i]->result.status == 200);
         if (error != TERN_OK && error != TERN_ECANCELLED && error != TERN_EDNS_NOT_FOUND &&
             !is_for_want_of_memory(story, error))
             fail_msg("story %zu, call %zu: %s", story, i, s->seen[i]->result.fault.text);
