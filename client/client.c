@@ -173,7 +173,7 @@ void tern_client_close(struct tern_client *client, enum tern_close_mode mode)
     tern_pool_drain(&client->pool);
     if (state == TERN_CLIENT_DROPPING)
         TERN_LIST_FOREACH(node, &client->calls)
-    tern_call_end_later(TERN_CONTAINER_OF(node, struct tern_call, node), TERN_ESHUTDOWN);
+            tern_call_end_later(TERN_CONTAINER_OF(node, struct tern_call, node), TERN_ESHUTDOWN);
     release_if_done(client);
 }
 

@@ -22,9 +22,9 @@ void tern_dns_cache_init(struct tern_dns_cache *cache, struct tern_hash_seed see
 void tern_dns_cache_deinit(struct tern_dns_cache *cache)
 {
     TERN_LIST_FOREACH(node, &cache->asking)
-    tern_dns_cache_drop(cache, ENTRY_OF(node));
+        tern_dns_cache_drop(cache, ENTRY_OF(node));
     TERN_LIST_FOREACH(node, &cache->settled)
-    tern_dns_cache_drop(cache, ENTRY_OF(node));
+        tern_dns_cache_drop(cache, ENTRY_OF(node));
     tern_hash_deinit(&cache->table);
 }
 

@@ -133,8 +133,7 @@ static void on_result(void *user, int status, int timeouts, struct ares_addrinfo
 
 static void free_finished_channels(struct cares *cares)
 {
-    TERN_LIST_FOREACH(node, &cares->retired)
-    {
+    TERN_LIST_FOREACH(node, &cares->retired) {
         struct tern_cares_channel *channel = TERN_CONTAINER_OF(node, struct tern_cares_channel, node);
 
         if (channel->queries == 0)
@@ -295,8 +294,7 @@ static enum tern_error cares_query(struct tern_resolver *resolver, const char *n
 
 static void free_requests(struct tern_list *list)
 {
-    TERN_LIST_FOREACH(node, list)
-    {
+    TERN_LIST_FOREACH(node, list) {
         tern_list_remove(node);
         tern_mem_free(TERN_CONTAINER_OF(node, struct cares_request, node));
     }
@@ -311,7 +309,7 @@ static void cares_free(struct tern_resolver *resolver)
     if (cares->channel != NULL)
         tern_list_push_back(&cares->retired, &cares->channel->node);
     TERN_LIST_FOREACH(node, &cares->retired)
-    tern_cares_channel_free(TERN_CONTAINER_OF(node, struct tern_cares_channel, node));
+        tern_cares_channel_free(TERN_CONTAINER_OF(node, struct tern_cares_channel, node));
     free_requests(&cares->pending);
     free_requests(&cares->answered);
     tern_task_cancel(&cares->deliver);

@@ -30,8 +30,7 @@ static ssize_t to_errno(ssize_t result)
 /* A channel has a socket or two for each server. */
 static struct cares_socket *find_socket(struct tern_cares_channel *channel, int fd)
 {
-    TERN_LIST_FOREACH(node, &channel->sockets)
-    {
+    TERN_LIST_FOREACH(node, &channel->sockets) {
         struct cares_socket *found = TERN_CONTAINER_OF(node, struct cares_socket, node);
 
         if (found->watch.fd == fd)

@@ -125,8 +125,7 @@ uint64_t tern_wheel_next(struct tern_wheel *wheel)
     struct tern_wheel_slot *slot = &wheel->slot[level][s];
     if (slot->is_loose) {
         slot->next_ns = UINT64_MAX;
-        TERN_LIST_FOREACH(node, &slot->timers)
-        {
+        TERN_LIST_FOREACH(node, &slot->timers) {
             const struct tern_timer *timer = TERN_CONTAINER_OF(node, struct tern_timer, node);
             if (timer->deadline_ns < slot->next_ns)
                 slot->next_ns = timer->deadline_ns;

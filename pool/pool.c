@@ -159,8 +159,7 @@ static void divorce(struct tern_dial *dial)
 /* A dial that is nobody's any more goes to the first waiter of its bucket that has none. */
 static struct tern_exchange *first_undialled(struct tern_bucket *bucket)
 {
-    TERN_LIST_FOREACH(node, &bucket->waiters)
-    {
+    TERN_LIST_FOREACH(node, &bucket->waiters) {
         struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
 
         if (exchange->dial == NULL)
@@ -212,8 +211,7 @@ static bool dial_for(struct tern_pool *pool, struct tern_exchange *exchange)
 /* A dial that goes on though its waiter was served otherwise, or NULL. */
 static struct tern_dial *find_orphan(struct tern_bucket *bucket)
 {
-    TERN_LIST_FOREACH(node, &bucket->dials)
-    {
+    TERN_LIST_FOREACH(node, &bucket->dials) {
         struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
 
         if (dial->exchange == NULL)
@@ -251,8 +249,7 @@ static void on_serve(struct tern_task *task)
 {
     struct tern_pool *pool = TERN_CONTAINER_OF(task, struct tern_pool, serve);
 
-    TERN_LIST_FOREACH(node, &pool->waiters)
-    {
+    TERN_LIST_FOREACH(node, &pool->waiters) {
         struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, pool_node);
 
         if (pool->connection_count >= pool->limits.connections_max && pool->idle_count == 0)
@@ -301,8 +298,7 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
 /* The first waiter that this connection can serve: one that wants a fresh connection takes no used one. */
 static struct tern_exchange *first_for(struct tern_bucket *bucket, const struct tern_conn *conn)
 {
-    TERN_LIST_FOREACH(node, &bucket->waiters)
-    {
+    TERN_LIST_FOREACH(node, &bucket->waiters) {
         struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
 
         if (!exchange->is_fresh || conn->uses == 0)
@@ -573,16 +569,14 @@ void tern_pool_check(const struct tern_pool *pool)
 
         TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters));
         connections += bucket->connection_count;
-        TERN_LIST_FOREACH(waiter, (struct tern_list *)&bucket->waiters)
-        {
+        TERN_LIST_FOREACH(waiter, (struct tern_list *)&bucket->waiters) {
             const struct tern_exchange *exchange = TERN_CONTAINER_OF(waiter, struct tern_exchange, node);
 
             TERN_ASSERT(exchange->state == TERN_EXCHANGE_WAITING && exchange->bucket == bucket);
             TERN_ASSERT(exchange->dial == NULL || exchange->dial->exchange == exchange);
             waiters++;
         }
-        TERN_LIST_FOREACH(kept, (struct tern_list *)&bucket->idle)
-        {
+        TERN_LIST_FOREACH(kept, (struct tern_list *)&bucket->idle) {
             const struct tern_conn *conn = TERN_CONTAINER_OF(kept, struct tern_conn, bucket_node);
 
             TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange == NULL && conn->bucket == bucket);

@@ -273,8 +273,7 @@ static void on_done(struct tern_job *job, bool cancelled)
     profile->is_loading = false;
     if (cancelled) {
         tern_tls_material_free(load->material);
-        TERN_LIST_FOREACH(node, &profile->waiters)
-        {
+        TERN_LIST_FOREACH(node, &profile->waiters) {
             TERN_CONTAINER_OF(node, struct tern_tls_waiter, node)->is_waiting = false;
             tern_list_remove(node);
         }

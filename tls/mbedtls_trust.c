@@ -257,8 +257,7 @@ static struct tern_tls_trust *table_find(const uint8_t digest[TERN_TLS_SHA256_BY
     struct tern_tls_trust *found = NULL;
 
     pthread_mutex_lock(&table_lock);
-    TERN_LIST_FOREACH(node, &table)
-    {
+    TERN_LIST_FOREACH(node, &table) {
         struct tern_tls_trust *trust = TERN_CONTAINER_OF(node, struct tern_tls_trust, node);
 
         if (memcmp(trust->digest, digest, TERN_TLS_SHA256_BYTES) == 0) {

@@ -50,8 +50,7 @@ static void evict(struct tern_session_cache *cache, const uint8_t key[TERN_SESSI
     uint32_t of_key = 0;
     struct tern_session *out = NULL;
 
-    TERN_LIST_FOREACH(node, &cache->sessions)
-    {
+    TERN_LIST_FOREACH(node, &cache->sessions) {
         if (has_key(session_of(node), key)) {
             oldest_of_key = session_of(node);
             of_key++;
@@ -92,8 +91,7 @@ void tern_session_cache_add(struct tern_session_cache *cache, const uint8_t key[
 struct tern_session *tern_session_cache_take(struct tern_session_cache *cache,
                                              const uint8_t key[TERN_SESSION_KEY_BYTES], uint64_t now_s)
 {
-    TERN_LIST_FOREACH(node, &cache->sessions)
-    {
+    TERN_LIST_FOREACH(node, &cache->sessions) {
         struct tern_session *session = session_of(node);
 
         if (!has_key(session, key))
@@ -114,8 +112,7 @@ struct tern_session *tern_session_cache_take(struct tern_session_cache *cache,
 
 void tern_session_cache_drop(struct tern_session_cache *cache, const uint8_t key[TERN_SESSION_KEY_BYTES])
 {
-    TERN_LIST_FOREACH(node, &cache->sessions)
-    {
+    TERN_LIST_FOREACH(node, &cache->sessions) {
         struct tern_session *session = session_of(node);
 
         if (has_key(session, key)) {

@@ -81,7 +81,7 @@ static void bury(struct origin_server *server)
 void origin_server_deinit(struct origin_server *server)
 {
     TERN_LIST_FOREACH(node, &server->conns)
-    origin_conn_close(TERN_CONTAINER_OF(node, struct origin_conn, node));
+        origin_conn_close(TERN_CONTAINER_OF(node, struct origin_conn, node));
     bury(server);
     for (int i = 0; i < server->listener_count; i++)
         close(server->listeners[i].source.fd);

@@ -92,8 +92,7 @@ static void fake_free(struct tern_resolver *resolver)
 {
     struct fakedns *servers = TERN_CONTAINER_OF(resolver, struct fakedns, resolver);
 
-    TERN_LIST_FOREACH(node, &servers->open)
-    {
+    TERN_LIST_FOREACH(node, &servers->open) {
         struct question *question = TERN_CONTAINER_OF(node, struct question, node);
 
         tern_timer_cancel(servers->engine, &question->timer);

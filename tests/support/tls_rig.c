@@ -228,7 +228,7 @@ void tls_rig_serve(struct tls_rig *rig, const struct tls_server_spec *spec)
 void tls_rig_deinit(struct tls_rig *rig)
 {
     TERN_LIST_FOREACH(node, &rig->clients)
-    tls_client_free(TERN_CONTAINER_OF(node, struct tls_client, node));
+        tls_client_free(TERN_CONTAINER_OF(node, struct tls_client, node));
     simio_run(rig->sim, 0);
     rig->provider->ops->free(rig->provider);
     tern_engine_free(rig->engine);

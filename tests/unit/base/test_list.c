@@ -15,8 +15,7 @@ static void expect(struct tern_list *list, const char *values)
 {
     size_t n = 0;
 
-    TERN_LIST_FOREACH(node, list)
-    {
+    TERN_LIST_FOREACH(node, list) {
         assert_int_equal(TERN_CONTAINER_OF(node, struct item, node)->value, values[n]);
         assert_ptr_equal(node->prev->next, node);
         n++;
@@ -77,8 +76,8 @@ static void walking_survives_removal_of_the_node(void **state)
     tern_list_push_back(&list, &b.node);
     tern_list_push_back(&list, &c.node);
     TERN_LIST_FOREACH(node, &list)
-    if (node != &b.node)
-        tern_list_remove(node);
+        if (node != &b.node)
+            tern_list_remove(node);
     expect(&list, "b");
 }
 
