@@ -465,6 +465,31 @@ static void test_posts_that_are_not_taken_up(void **state)
     }
 }
 
+/* A cancel takes effect in the order of the posts, and needs no room in the mailbox. */
+static void test_posts_are_taken_up_in_order(void **state)
+{
+    static const struct tern_handlers handlers = {.on_done = on_crowd_done};
+    const struct tern_request request = {.url = TERN_STR("http://127.0.0.1:1/")};
+    struct crowd crowd = {0};
+    struct tern_fault why = {0};
+    tern_call_id id = 0;
+
+    (void)state;
+    assert_int_equal(tern_engine_new(&(struct tern_engine_config){.mailbox_max = 1}, &crowd.engine, NULL), TERN_OK);
+    assert_int_equal(tern_client_new(crowd.engine, NULL, &crowd.client, NULL), TERN_OK);
+    assert_int_equal(tern_post_start(crowd.client, &request, &handlers, &crowd, &id, NULL), TERN_OK);
+    assert_int_equal(tern_post_start(crowd.client, &request, &handlers, &crowd, NULL, &why), TERN_EQUEUE);
+    assert_int_equal(why.error, TERN_EQUEUE);
+    tern_post_cancel(crowd.engine, id);
+    assert_int_equal(tern_engine_step(crowd.engine), TERN_OK);
+    assert_int_equal(crowd.ended, 1);
+    assert_int_equal(crowd.last, TERN_ECANCELLED);
+    tern_post_cancel(crowd.engine, id);
+    assert_int_equal(tern_engine_step(crowd.engine), TERN_OK);
+    assert_int_equal(crowd.ended, 1);
+    assert_int_equal(tern_engine_free(crowd.engine), TERN_OK);
+}
+
 struct feeder {
     int fd;
     pthread_t thread;
@@ -558,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_fork_during_perform),
         cmocka_unit_test(test_starts_and_cancels_from_other_threads),
         cmocka_unit_test(test_posts_that_are_not_taken_up),
+        cmocka_unit_test(test_posts_are_taken_up_in_order),
         cmocka_unit_test(test_upload_from_a_pipe_that_waits),
         cmocka_unit_test(test_cancel_while_a_pipe_is_silent),
     };
