@@ -30,7 +30,6 @@ struct tern_bytestream_ops {
     enum tern_flow (*handshake)(struct tern_bytestream *stream);
     enum tern_flow (*read)(struct tern_bytestream *stream, void *buf, size_t cap, size_t *n);
     enum tern_flow (*writev)(struct tern_bytestream *stream, const struct iovec *iov, int iov_count, size_t *n);
-    size_t (*pending)(const struct tern_bytestream *stream);
     enum tern_flow (*shutdown)(struct tern_bytestream *stream);
     void (*close)(struct tern_bytestream *stream);
     void (*names)(struct tern_bytestream *stream, struct tern_sockaddr *local, struct tern_sockaddr *peer);
@@ -62,12 +61,6 @@ static inline enum tern_flow tern_bytestream_writev(struct tern_bytestream *stre
                                                     int iov_count, size_t *n)
 {
     return stream->ops->writev(stream, iov, iov_count, n);
-}
-
-/* Bytes that read would give without asking the operating system. While it is not 0, no on_ready may come for them. */
-static inline size_t tern_bytestream_pending(const struct tern_bytestream *stream)
-{
-    return stream->ops->pending(stream);
 }
 
 /* Tells the peer in order that nothing more is sent, where the stream has a message for that (TLS close_notify). OK,

@@ -140,12 +140,6 @@ static enum tern_flow tcp_writev(struct tern_bytestream *stream, const struct io
     return TERN_FLOW_ERROR;
 }
 
-static size_t tcp_pending(const struct tern_bytestream *stream)
-{
-    (void)stream;
-    return 0;
-}
-
 static enum tern_flow tcp_shutdown(struct tern_bytestream *stream)
 {
     (void)stream;
@@ -184,7 +178,6 @@ static const struct tern_bytestream_ops ops = {
     .handshake = tcp_handshake,
     .read = tcp_read,
     .writev = tcp_writev,
-    .pending = tcp_pending,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .names = tcp_names,

@@ -306,15 +306,6 @@ static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t
     return TERN_FLOW_OK;
 }
 
-static size_t tls_pending(const struct tern_bytestream *stream)
-{
-    const struct tern_tls_stream *tls = of(stream);
-
-    if (tls->state != TERN_TLS_OPEN)
-        return 0;
-    return mbedtls_ssl_get_bytes_avail(&tls->ssl) + tls->bio.in_len;
-}
-
 /* ---- writing ---- */
 
 struct pieces {
@@ -478,7 +469,6 @@ static const struct tern_bytestream_ops stream_ops = {
     .handshake = tls_handshake,
     .read = tls_read,
     .writev = tls_writev,
-    .pending = tls_pending,
     .shutdown = tls_shutdown,
     .close = tls_close,
     .names = tls_names,

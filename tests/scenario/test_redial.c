@@ -45,12 +45,6 @@ static enum tern_flow write_below(struct tern_bytestream *stream, const struct i
     return tern_bytestream_writev(below(stream), iov, count, n);
 }
 
-static size_t nothing_pending(const struct tern_bytestream *stream)
-{
-    (void)stream;
-    return 0;
-}
-
 static enum tern_flow no_shutdown(struct tern_bytestream *stream)
 {
     (void)stream;
@@ -78,7 +72,7 @@ static void names_below(struct tern_bytestream *stream, struct tern_sockaddr *lo
     tern_bytestream_names(below(stream), local, peer);
 }
 
-static const struct tern_bytestream_ops veneer_ops = {handshake,   read_below,  write_below, nothing_pending,
+static const struct tern_bytestream_ops veneer_ops = {handshake,   read_below,  write_below,
                                                       no_shutdown, close_below, names_below};
 
 static bool is_loaded(struct tern_tls_provider *provider, const struct tern_tls_profile *profile)
