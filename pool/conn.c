@@ -130,9 +130,7 @@ void tern_conn_ready(struct tern_conn *conn, const struct tern_codec_limits *lim
     set_state(conn, TERN_CONN_IDLE);
     tern_list_push_back(&conn->pool->connections, &conn->pool_node);
     conn->pool->stats->connections_opened++;
-    /* Nobody may be waiting for it any more: then what has come already, and time, must find it. */
-    tern_timer_arm(conn->pool->engine, &conn->expiry, idle_deadline(conn));
-    tern_conn_wake(conn);
+    tern_timer_arm(conn->pool->engine, &conn->expiry, idle_deadline(conn)); /* nobody may wait for it any more */
 }
 
 void tern_conn_close(struct tern_conn *conn, bool is_orderly)

@@ -339,6 +339,8 @@ void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
         tern_conn_close(conn, true);
         return;
     }
+    if (conn->uses == 0)
+        tern_conn_wake(conn); /* it was not read from yet: what has come already closes it */
     keep(pool, conn);
     if (pool->waiter_count > 0) /* of other hosts: they may have its place */
         tern_engine_defer(pool->engine, &pool->serve);
