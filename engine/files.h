@@ -15,7 +15,6 @@ struct tern_file_stat {
     uint64_t size_bytes;
     int64_t mtime_s;
     uint32_t mtime_ns;
-    uint32_t mode; /* st_mode: type and permissions */
     uint64_t device;
     uint64_t inode;
 };
@@ -28,13 +27,9 @@ struct tern_files_ops {
     int (*dup)(struct tern_files *files, int fd); /* O_CLOEXEC; another number for the same, at the same place */
     ssize_t (*read)(struct tern_files *files, int fd, void *buf, size_t cap);        /* 0: the end */
     ssize_t (*write)(struct tern_files *files, int fd, const void *buf, size_t len); /* may write less */
-    int (*fsync)(struct tern_files *files, int fd);
     int (*close)(struct tern_files *files, int fd);
     int (*fstat)(struct tern_files *files, int fd, struct tern_file_stat *out);
     int (*stat)(struct tern_files *files, const char *path, struct tern_file_stat *out); /* follows links */
-    int (*rename)(struct tern_files *files, const char *from, const char *to);
-    int (*unlink)(struct tern_files *files, const char *path);
-    int (*fsync_directory)(struct tern_files *files, const char *path);
     /* Gives each name but "." and "..", in no order, until on_name answers false. */
     int (*list)(struct tern_files *files, const char *path, bool (*on_name)(void *user, const char *name), void *user);
 };

@@ -47,12 +47,6 @@ static ssize_t files_write(struct tern_files *files, int fd, const void *buf, si
     return n >= 0 ? n : -errno;
 }
 
-static int files_fsync(struct tern_files *files, int fd)
-{
-    (void)files;
-    return result(fsync(fd));
-}
-
 static int files_close(struct tern_files *files, int fd)
 {
     (void)files;
@@ -66,7 +60,6 @@ static void fill_stat(struct tern_file_stat *out, const struct stat *st)
         .size_bytes = st->st_size > 0 ? (uint64_t)st->st_size : 0,
         .mtime_s = st->st_mtim.tv_sec,
         .mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
-        .mode = st->st_mode,
         .device = st->st_dev,
         .inode = st->st_ino,
     };
@@ -94,29 +87,6 @@ static int files_stat(struct tern_files *files, const char *path, struct tern_fi
     return 0;
 }
 
-static int files_rename(struct tern_files *files, const char *from, const char *to)
-{
-    (void)files;
-    return result(rename(from, to));
-}
-
-static int files_unlink(struct tern_files *files, const char *path)
-{
-    (void)files;
-    return result(unlink(path));
-}
-
-static int files_fsync_directory(struct tern_files *files, const char *path)
-{
-    (void)files;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = result(fsync(fd));
-    close(fd);
-    return rc;
-}
-
 static int files_list(struct tern_files *files, const char *path, bool (*on_name)(void *user, const char *name),
                       void *user)
 {
@@ -142,13 +112,9 @@ static const struct tern_files_ops ops = {
     .dup = files_dup,
     .read = files_read,
     .write = files_write,
-    .fsync = files_fsync,
     .close = files_close,
     .fstat = files_fstat,
     .stat = files_stat,
-    .rename = files_rename,
-    .unlink = files_unlink,
-    .fsync_directory = files_fsync_directory,
     .list = files_list,
 };
 
