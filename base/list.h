@@ -71,17 +71,6 @@ static inline struct tern_list *tern_list_pop_front(struct tern_list *list)
     return node;
 }
 
-/* Unlinks and returns the last node, or NULL. */
-static inline struct tern_list *tern_list_pop_back(struct tern_list *list)
-{
-    struct tern_list *node = list->prev;
-
-    if (node == list)
-        return NULL;
-    tern_list_remove(node);
-    return node;
-}
-
 /* Moves all of from to the end of list; from is empty afterwards. */
 static inline void tern_list_splice_back(struct tern_list *list, struct tern_list *from)
 {

@@ -27,14 +27,7 @@ static inline uint64_t tern_u64_add_sat(uint64_t a, uint64_t b)
  * section 8.6). False otherwise; *out is then untouched. */
 TERN_MUST_USE bool tern_u64_parse(struct tern_str text, uint64_t max, uint64_t *out);
 
-/* The same in hexadecimal, either case, no prefix. */
-TERN_MUST_USE bool tern_u64_parse_hex(struct tern_str text, uint64_t max, uint64_t *out);
-
-/* 0 to 15, or -1. */
+/* The value of a hexadecimal digit of either case, 0 to 15, or -1. */
 int tern_hex_value(char c);
-
-/* Seconds as people type them ("30", "1.5", ".25") to nanoseconds, exactly; at most nine digits behind the point, and
- * less than TERN_OFF. False otherwise; *out_ns is then untouched. */
-TERN_MUST_USE bool tern_duration_parse(struct tern_str text, uint64_t *out_ns);
 
 #endif
