@@ -380,7 +380,6 @@ void tern_lookup_cancel(struct tern_lookup *lookup)
 enum tern_error tern_dns_new(struct tern_engine *engine, const struct tern_dns_config *config,
                              struct tern_resolver *resolver, struct tern_dns **out, struct tern_fault *why)
 {
-    struct tern_hash_seed seed = {tern_rand_next(&engine->rand), tern_rand_next(&engine->rand)};
     struct tern_dns *dns = tern_mem_calloc(1, sizeof(*dns));
     enum tern_error error;
 
@@ -388,7 +387,7 @@ enum tern_error tern_dns_new(struct tern_engine *engine, const struct tern_dns_c
         return tern_fault_plain(why, TERN_ENOMEM);
     dns->engine = engine;
     tern_list_init(&dns->waiting);
-    tern_dns_cache_init(&dns->cache, seed);
+    tern_dns_cache_init(&dns->cache, engine->hash_seed);
     if ((error = tern_dns_settings_init(&dns->settings, config, why)) != TERN_OK)
         goto no_settings;
     error = tern_hosts_file_init(&dns->hosts, engine, dns->settings.hosts_path, on_hosts_checked);

@@ -501,16 +501,13 @@ static enum tern_error check_config(struct tern_engine_config *out, const struct
 
 static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why)
 {
-    uint64_t seed;
-
     engine->scratch = tern_mem_alloc(TERN_ENGINE_SCRATCH_BYTES);
     if (engine->scratch == NULL ||
         tern_slots_init(&engine->calls, engine->config.calls_max, &engine->mailbox) != TERN_OK)
         return tern_fault_plain(why, TERN_ENOMEM);
-    int rc = engine->io->ops->random(engine->io, &seed, sizeof(seed));
+    int rc = engine->io->ops->random(engine->io, &engine->hash_seed, sizeof(engine->hash_seed));
     if (rc != 0)
         return tern_fault_errno(why, TERN_EOS, -rc, "no random bytes");
-    tern_rand_seed(&engine->rand, seed);
     engine->now_ns = engine->io->ops->now(engine->io);
     engine->armed_ns = TERN_OFF;
     tern_wheel_init(&engine->wheel, engine->now_ns);

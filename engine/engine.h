@@ -12,8 +12,8 @@
 #ifndef TERN_ENGINE_ENGINE_H
 #define TERN_ENGINE_ENGINE_H
 
+#include "base/hash.h"
 #include "base/list.h"
-#include "base/rand.h"
 #include "engine/files.h"
 #include "engine/io.h"
 #include "engine/mailbox.h"
@@ -69,8 +69,8 @@ struct tern_engine {
     enum tern_engine_state state;
     bool in_turn;
     uint64_t now_ns;
-    struct tern_rand rand;  /* not for secrets: io->random is */
-    unsigned char *scratch; /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse */
+    struct tern_hash_seed hash_seed; /* for every table whose keys others choose; from io->random */
+    unsigned char *scratch;          /* TERN_ENGINE_SCRATCH_BYTES, borrowed for one read-and-parse */
 
     struct tern_wheel wheel;
     struct tern_list due; /* timers taken from the wheel in this turn */

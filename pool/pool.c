@@ -13,9 +13,9 @@ static uint64_t key_hash(const struct tern_pool *pool, const struct tern_exchang
 {
     const struct tern_origin *origin = exchange->origin;
     const struct tern_buf *shape = &exchange->profile->shape;
-    uint64_t host = tern_hash_bytes(pool->seed, origin->host.text, origin->host.len);
+    uint64_t host = tern_hash_bytes(pool->engine->hash_seed, origin->host.text, origin->host.len);
 
-    /* The shape is few and long: its length and the profile's own hash of it would do no better than this. */
+    /* A client has few shapes, and they are long: the length tells most of them apart. */
     return host ^ ((uint64_t)origin->port << 1 | origin->is_secure) ^ shape->len << 17;
 }
 
@@ -513,7 +513,6 @@ void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct t
 {
     *pool =
         (struct tern_pool){.transport = {&pool_ops}, .engine = engine, .tls = tls, .limits = *limits, .stats = stats};
-    pool->seed = (struct tern_hash_seed){tern_rand_next(&engine->rand), tern_rand_next(&engine->rand)};
     tern_hash_init(&pool->buckets);
     tern_list_init(&pool->connections);
     tern_list_init(&pool->idle);

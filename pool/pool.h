@@ -44,7 +44,6 @@ struct tern_pool {
     struct tern_client_stats *stats; /* the client's */
     struct tern_h1_spares spares;    /* what exchanges under way work in */
     struct tern_hash buckets;
-    struct tern_hash_seed seed;
     struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
     struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */
     struct tern_list waiters;     /* tern_exchange.pool_node, first come first */
