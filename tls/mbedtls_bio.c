@@ -46,6 +46,7 @@ static int refill(struct tern_tls_bio *bio)
     switch (bio->in_flow) {
     case TERN_FLOW_OK:
         bio->refills++;
+        bio->silent_bytes += n;
         bio->in = bio->buffers->receive;
         bio->in_len = n;
         return 1;

@@ -20,6 +20,10 @@
  * loop. */
 #define TERN_TLS_REFILLS_MAX 4
 
+/* What may come in a row without a byte for the user: a handshake, or tickets. RFC 8446 5 lets a client end the
+ * connection over a change_cipher_spec that is out of place; mbedTLS drops each one for as long as they come. */
+#define TERN_TLS_SILENT_BYTES_MAX (512 * 1024)
+
 /* The largest record (RFC 8446 5.2, RFC 5246 6.2.3) and its header. */
 #define TERN_TLS_RECORD_BYTES_MAX (16384 + 2048 + 5)
 
@@ -37,6 +41,7 @@ struct tern_tls_bio {
     size_t in_len;
     void *kept;             /* owned: what in points into between operations */
     enum tern_flow in_flow; /* what the lower stream answered last in this operation */
+    size_t silent_bytes;    /* received since the last byte for the user */
     unsigned refills;
     bool is_starved;       /* there may be more to read, but this operation has had its share */
     enum tern_error error; /* why an operation failed here, and not below: TERN_ENOMEM, TERN_ELIMIT */

@@ -103,7 +103,12 @@ static void fault_of_code(struct tern_tls_stream *tls, int code)
         fault->tls_code = alert;
         return;
     }
-    if (in_handshake && code == MBEDTLS_ERR_SSL_INVALID_RECORD)
+    if (code == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
+        tern_fault_set(fault, error,
+                       "%s with %s: the server sent more in one piece than is allowed, such as a "
+                       "certificate with too many names",
+                       what, tls->host.text);
+    else if (in_handshake && code == MBEDTLS_ERR_SSL_INVALID_RECORD)
         tern_fault_set(fault, error, "%s with %s: the answer is not TLS (is it a plain-text port?)", what,
                        tls->host.text);
     else if (in_handshake && code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
@@ -154,6 +159,28 @@ static enum tern_flow fail_lower(struct tern_tls_stream *tls)
         tls->stream.fault = tls->bio.lower->fault;
     set_state(tls, TERN_TLS_FAILED);
     return TERN_FLOW_ERROR;
+}
+
+/* The peer keeps us busy with what carries nothing. */
+static enum tern_flow flood(struct tern_tls_stream *tls, unsigned max, const char *what)
+{
+    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
+
+    tern_fault_set(&tls->stream.fault, in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD,
+                   "TLS %s with %s: more than %u %s", in_handshake ? "handshake" : "session", tls->host.text, max,
+                   what);
+    set_state(tls, TERN_TLS_FAILED);
+    return TERN_FLOW_ERROR;
+}
+
+static bool is_silent_flood(const struct tern_tls_stream *tls)
+{
+    return tls->bio.silent_bytes > TERN_TLS_SILENT_BYTES_MAX;
+}
+
+static enum tern_flow silent_flood(struct tern_tls_stream *tls)
+{
+    return flood(tls, TERN_TLS_SILENT_BYTES_MAX, "bytes without data");
 }
 
 /* ---- ends of an operation ---- */
@@ -230,9 +257,12 @@ static enum tern_flow tls_handshake(struct tern_bytestream *stream)
 
     if (code == 0)
         return finish_handshake(tls);
-    if (code == MBEDTLS_ERR_SSL_WANT_READ)
+    if (code != MBEDTLS_ERR_SSL_WANT_READ)
+        fail(tls, code);
+    else if (is_silent_flood(tls))
+        silent_flood(tls);
+    else
         return end(tls, TERN_FLOW_WANT_READ);
-    fail(tls, code);
     return end_failed(tls);
 }
 
@@ -247,12 +277,9 @@ static bool take_ticket(struct tern_tls_stream *tls)
     return true;
 }
 
-static enum tern_flow flood(struct tern_tls_stream *tls)
+static enum tern_flow ticket_flood(struct tern_tls_stream *tls)
 {
-    tern_fault_set(&tls->stream.fault, TERN_ETLS_RECORD, "TLS session with %s: more than %d session tickets",
-                   tls->host.text, TERN_TLS_TICKETS_MAX);
-    set_state(tls, TERN_TLS_FAILED);
-    return TERN_FLOW_ERROR;
+    return flood(tls, TERN_TLS_TICKETS_MAX, "session tickets");
 }
 
 /* One read of mbedTLS and what its answer means: OK with *n (0: go on). */
@@ -263,17 +290,20 @@ static enum tern_flow read_some(struct tern_tls_stream *tls, void *buf, size_t c
     *n = 0;
     if (code > 0) {
         *n = (size_t)code;
+        tls->bio.silent_bytes = 0;
         return TERN_FLOW_OK;
     }
     switch (code) {
     case 0: /* an end without close_notify, or a record that was empty */
         return tls->bio.in_flow == TERN_FLOW_EOF ? fail(tls, MBEDTLS_ERR_SSL_CONN_EOF) : TERN_FLOW_OK;
     case MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET:
-        return take_ticket(tls) ? TERN_FLOW_OK : flood(tls);
+        return take_ticket(tls) ? TERN_FLOW_OK : ticket_flood(tls);
     case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
         set_state(tls, TERN_TLS_ENDED);
         return TERN_FLOW_EOF;
     case MBEDTLS_ERR_SSL_WANT_READ:
+        if (is_silent_flood(tls))
+            return silent_flood(tls);
         return tern_tls_bio_may_go_on(&tls->bio) ? TERN_FLOW_OK : TERN_FLOW_WANT_READ;
     default:
         return fail(tls, code);
@@ -355,7 +385,7 @@ static enum tern_flow write_record(struct tern_tls_stream *tls, struct tern_str 
         /* A ticket that came in two halves is finished before anything is written. */
         if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
             if (!take_ticket(tls))
-                return flood(tls);
+                return ticket_flood(tls);
         } else if (code == MBEDTLS_ERR_SSL_WANT_READ) {
             if (!tern_tls_bio_may_go_on(&tls->bio))
                 return TERN_FLOW_WANT_READ;

@@ -272,6 +272,34 @@ class TlsTest(HostileTest):
             with self.subTest(version=version):
                 self.assertEqual(self.run_many(self.served(version, mangle), 3), ["0"] * 3)
 
+    def test_records_that_carry_nothing(self):
+        context = tls_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        ccs = b"\x14\3\3\0\1\1" * 10000
+
+        def in_handshake(connection):
+            connection.sock.recv(65536)
+            while True:
+                connection.send(ccs)
+
+        def in_body(connection):
+            with context.wrap_socket(connection.sock, server_side=True) as tls:
+                tls.recv(65536)
+                tls.send(OK + b"Content-Length: 100\r\n\r\nabc")
+                plain = socket.socket(fileno=os.dup(tls.fileno()))
+                while True:
+                    plain.sendall(ccs)
+
+        for script, code in ((in_handshake, 35), (in_body, 56)):
+            with self.subTest(code=code), Peer(script) as peer:
+                self.fails(code, "-m", "5", *self.trust, peer.url("/", "https"), says="bytes without data")
+
+    def test_certificate_message_of_too_many_names(self):
+        names = ",".join("DNS:n%d.tern.test" % i for i in range(2000))
+        certs.tree().leaf("many_names", names=names)
+        with Peer(serve(lambda request: answer(b"")), tls=tls_context("many_names")) as peer:
+            self.fails(35, *self.trust, peer.url("/", "https"), says="too many names")
+
     def test_reset_in_a_handshake(self):
         with Peer(lambda connection: (connection.sock.recv(5), reset(connection.sock))) as peer:
             self.fails(35, peer.url("/", "https"), says="reset")

@@ -69,16 +69,16 @@ class Tree:
             open(self._path(f"{ca}.index"), "w", encoding="ascii").close()
             self._self_signed(ca, "root", f"tern test {ca}", key)
         self.ca = self.cert("ca")
-        self._leaf("good")
-        self._leaf("rsa", key="rsa:2048")
-        self._leaf("expired", start=-30 * DAY_S, end=-DAY_S)
-        self._leaf("future", start=DAY_S, end=30 * DAY_S)
-        self._leaf("wrong", names="DNS:other.test")
-        self._leaf("unknown", ca="other_ca")
-        self._leaf("weak_key", key="rsa:1024")
-        self._leaf("weak_hash", digest="sha1")
-        self._leaf("odd", ca="odd_ca", digest="default")
-        self._leaf("client", usage="clientAuth", names="DNS:client.test")
+        self.leaf("good")
+        self.leaf("rsa", key="rsa:2048")
+        self.leaf("expired", start=-30 * DAY_S, end=-DAY_S)
+        self.leaf("future", start=DAY_S, end=30 * DAY_S)
+        self.leaf("wrong", names="DNS:other.test")
+        self.leaf("unknown", ca="other_ca")
+        self.leaf("weak_key", key="rsa:1024")
+        self.leaf("weak_hash", digest="sha1")
+        self.leaf("odd", ca="odd_ca", digest="default")
+        self.leaf("client", usage="clientAuth", names="DNS:client.test")
         self._self_signed("self", "self", "localhost")
 
     def _path(self, name):
@@ -107,7 +107,7 @@ class Tree:
         self._openssl("req", "-x509", "-batch", "-nodes", *self._new_key(key), "-subj", f"/CN={subject}", "-days", "30",
                       "-extensions", extensions, "-keyout", self.key(name), "-out", self.cert(name))
 
-    def _leaf(self, name, key="ec", ca="ca", start=-DAY_S, end=30 * DAY_S, digest="sha256", **config):
+    def leaf(self, name, key="ec", ca="ca", start=-DAY_S, end=30 * DAY_S, digest="sha256", **config):
         request = self._path("request")
         when = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + offset)) for offset in (start, end)]
         self._openssl("req", "-new", "-batch", "-nodes", *self._new_key(key), "-subj", f"/CN={name}",

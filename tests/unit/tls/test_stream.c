@@ -496,24 +496,31 @@ static void tickets_are_counted(void **state)
     tls_client_free(client);
 }
 
-/* Warnings carry nothing and are not counted by mbedTLS: the loop must still get its turn, and the bytes theirs,
- * though the system tells of them only once. */
-static void warnings_do_not_keep_the_loop(void **state)
+/* An open client that finds so many warnings in one burst, and data behind them. They carry nothing, and mbedTLS does
+ * not count them. */
+static struct tls_client *warned(int count)
 {
     struct tls_client *client;
     struct tls_server_conn *conn;
-    uint64_t before;
 
-    (void)state;
     serve(MBEDTLS_SSL_VERSION_TLS1_2);
     client = connect_open(NULL);
     conn = tls_rig_server(&rig);
     conn->is_gathering = true;
-    for (int i = 0; i < 60000; i++)
+    for (int i = 0; i < count; i++)
         assert_int_equal(mbedtls_ssl_send_alert_message(&conn->ssl, MBEDTLS_SSL_ALERT_LEVEL_WARNING, 90), 0);
     tls_server_say(conn, "at last");
     tls_server_burst(conn);
-    before = simio_counts(rig.sim).recvs;
+    return client;
+}
+
+/* The loop must get its turn, and the bytes theirs, though the system tells of them only once. */
+static void warnings_do_not_keep_the_loop(void **state)
+{
+    struct tls_client *client = warned(15000);
+    uint64_t before = simio_counts(rig.sim).recvs;
+
+    (void)state;
     for (int i = 0; i < 100 && client->got.len == 0; i++) {
         assert_int_equal(tern_engine_step(rig.engine), TERN_OK);
         /* once for the event, once for the task that it left */
@@ -522,6 +529,16 @@ static void warnings_do_not_keep_the_loop(void **state)
     }
     expect_got(client, "at last");
     tls_client_free(client);
+}
+
+static void warnings_without_end_end_it(void **state)
+{
+    struct tls_client *client = warned(60000);
+
+    (void)state;
+    tls_rig_run(&rig);
+    assert_int_equal(client->got.len, 0);
+    expect_fault(client, TERN_ETLS_RECORD, "more than 524288 bytes without data");
 }
 
 /* ---- client certificates ---- */
@@ -651,6 +668,7 @@ int main(void)
         TEST(a_broken_record_ends_it),
         TEST(tickets_are_counted),
         TEST(warnings_do_not_keep_the_loop),
+        TEST(warnings_without_end_end_it),
         TEST(a_client_shows_its_certificate),
         TEST(secrets_are_logged),
     };
