@@ -4,7 +4,6 @@
 #include <idn2.h>
 #include <stdio.h>
 
-#include "base/assert.h"
 #include "base/fault.h"
 #include "base/str.h"
 

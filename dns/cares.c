@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include "base/assert.h"
 #include "base/mem.h"
 #include "dns/cares_channel.h"
 #include "dns/stamp.h"

@@ -1,10 +1,9 @@
-#include "base/assert.h"
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/str.h"
 #include "proto/h1_head.h"
 #include "proto/h1_internal.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 
 /* ---- faults ---- */
 
@@ -23,7 +22,7 @@ static enum tern_error fail_line(struct tern_h1 *h1, enum tern_error error, cons
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     tern_fault_set(&h1->codec.fault, error, "response %s, line %u: %s", where[h1->receive], h1->line_number, text);
     return tern_h1_fail(h1);
@@ -161,23 +160,19 @@ static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
     bool ended;
     enum tern_error error = tern_h1_status_parse(line, &h1->status, &h1->version, &reason, &why);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
-    }
-    if (h1->status == 101) {
+    if (h1->status == 101)
         return fail_line(h1, TERN_EPROTO, "101 (Switching Protocols) was not asked for");
-    }
     if (h1->status < 200 && ++h1->informational > h1->limits.informational_max) {
         return fail_line(h1, TERN_EHEAD_MAX, "more 1xx responses than informational_max %u",
                          h1->limits.informational_max);
     }
-    if (tern_fields_add(&h1->scratch->fields, TERN_STR(""), reason, 0) != TERN_OK) {
+    if (tern_fields_add(&h1->scratch->fields, TERN_STR(""), reason, 0) != TERN_OK)
         return fail_memory(h1);
-    }
     error = parser_feed_line(h1, line, &ended);
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
     next_line(h1);
     h1->framing = (struct tern_h1_framing){0};
     tern_h1_set_receive(h1, TERN_H1_RECEIVE_FIELDS);
@@ -196,31 +191,25 @@ static enum tern_error field_line(struct tern_h1 *h1)
     bool ended;
     enum tern_error error = tern_h1_field_parse(line, &name, &value, &why);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
-    }
     if (h1->receive == TERN_H1_RECEIVE_TRAILERS) {
         trailer = tern_h1_trailer_judge(name);
     } else {
         error = tern_h1_framing_take(&h1->framing, name, value, &why);
-        if (error != TERN_OK) {
+        if (error != TERN_OK)
             return fail_line(h1, error, "%s", why);
-        }
     }
-    if (trailer == TERN_H1_TRAILER_REFUSE) {
+    if (trailer == TERN_H1_TRAILER_REFUSE)
         return fail_line(h1, TERN_EPROTO_FRAMING, "%.*s cannot stand in trailers", TERN_ARG(name));
-    }
     uint32_t nameless = h1->receive == TERN_H1_RECEIVE_FIELDS ? 1 : 0;
-    if (fields->count - nameless >= h1->limits.head_fields_max) {
+    if (fields->count - nameless >= h1->limits.head_fields_max)
         return fail_line(h1, TERN_EHEAD_MAX, "more fields than head_fields_max %u", h1->limits.head_fields_max);
-    }
-    if (trailer == TERN_H1_TRAILER_KEEP && tern_fields_add(fields, name, value, 0) != TERN_OK) {
+    if (trailer == TERN_H1_TRAILER_KEEP && tern_fields_add(fields, name, value, 0) != TERN_OK)
         return fail_memory(h1);
-    }
     error = parser_feed_line(h1, line, &ended);
-    if (error == TERN_OK) {
+    if (error == TERN_OK)
         next_line(h1);
-    }
     return error;
 }
 
@@ -229,9 +218,8 @@ static enum tern_error chunk_line(struct tern_h1 *h1, struct tern_str line)
     bool ended;
     enum tern_error error = parser_feed_line(h1, line, &ended);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
     /* llhttp has left the chunk's size here. */
     if (h1->parser.content_length == 0) {
         begin_lines(h1, TERN_H1_RECEIVE_TRAILERS);
@@ -249,16 +237,13 @@ static enum tern_error trailers_end(struct tern_h1 *h1)
     bool ended;
     enum tern_error error = parser_feed_line(h1, TERN_STR(""), &ended);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
-    if (!ended) {
+    if (!ended)
         return fail_line(h1, TERN_EPROTO, "the end cannot be told");
-    }
     tern_h1_set_receive(h1, TERN_H1_RECEIVE_DONE);
-    if (fields->count != 0) {
+    if (fields->count != 0)
         stream->events->on_trailers(stream, tern_fields_view(fields), fields->count);
-    }
     return TERN_OK;
 }
 
@@ -267,12 +252,10 @@ static enum tern_error informational_head(struct tern_h1 *h1, const struct tern_
     struct tern_stream *stream = h1->stream;
 
     stream->events->on_informational(stream, head);
-    if (h1->stream == NULL) {
+    if (h1->stream == NULL)
         return TERN_OK;
-    }
-    if (head->status == 100) {
+    if (head->status == 100)
         tern_h1_lift_hold(h1);
-    }
     tern_h1_receive_begin(h1);
     return TERN_OK;
 }
@@ -298,28 +281,23 @@ static enum tern_error head_end(struct tern_h1 *h1)
     bool ended;
     enum tern_error error = tern_h1_framing_decide(framing, h1->status, h1->version, head_method, &why);
 
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
-    }
     error = parser_feed_line(h1, TERN_STR(""), &ended);
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
-    if (ended != (framing->none || (framing->has_length && framing->length == 0))) {
+    if (ended != (framing->none || (framing->has_length && framing->length == 0)))
         return fail_line(h1, TERN_EPROTO_FRAMING, "cannot be read in one way only");
-    }
     struct tern_head head = {.status = h1->status,
                              .version = h1->version,
                              .reason = view[0].value,
                              .fields = view + 1,
                              .field_count = fields->count - 1};
-    if (head.status < 200) {
+    if (head.status < 200)
         return informational_head(h1, &head);
-    }
     h1->idle_hint_ns = framing->idle_hint_ns;
-    if (!framing->persistent) {
+    if (!framing->persistent)
         tern_h1_set_state(h1, TERN_CODEC_DRAIN);
-    }
     judge_upload(h1);
     tern_h1_set_receive(h1, ended              ? TERN_H1_RECEIVE_DONE
                             : framing->chunked ? TERN_H1_RECEIVE_CHUNK_LINE
@@ -337,26 +315,21 @@ static enum tern_error line_end(struct tern_h1 *h1)
     char *line = buf->data + buf->head;
 
     /* RFC 9112 2.2 allows to take a bare LF for an end of line; it is what response splitting is made of. */
-    if (buf->len < 2 || line[buf->len - 2] != '\r') {
+    if (buf->len < 2 || line[buf->len - 2] != '\r')
         return fail_line(h1, TERN_EPROTO, "ends in a bare LF");
-    }
     tern_buf_truncate(buf, 2);
     /* What stands before a fold was looked at before it: with each fold all of the line again would be quadratic. */
-    if (!tern_field_value_valid(tern_str_trim(tern_str_from(tern_buf_view(buf), h1->fold_at)))) {
+    if (!tern_field_value_valid(tern_str_trim(tern_str_from(tern_buf_view(buf), h1->fold_at))))
         return fail_line(h1, TERN_EPROTO, "holds a control character");
-    }
-    if (h1->receive == TERN_H1_RECEIVE_STATUS) {
+    if (h1->receive == TERN_H1_RECEIVE_STATUS)
         return status_line(h1, tern_buf_view(buf));
-    }
-    if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE) {
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE)
         return chunk_line(h1, tern_buf_view(buf));
-    }
     if (h1->fold_at != 0) {
         /* RFC 9112 5.2: the line's end and the blanks around it become one space. */
         size_t to = h1->fold_at;
-        while (to < buf->len && is_blank(line[to])) {
+        while (to < buf->len && is_blank(line[to]))
             to++;
-        }
         line[h1->fold_at] = ' ';
         memmove(line + h1->fold_at + 1, line + to, buf->len - to);
         tern_buf_truncate(buf, to - h1->fold_at - 1);
@@ -373,21 +346,18 @@ static enum tern_error line_end(struct tern_h1 *h1)
 static enum tern_error count_line(struct tern_h1 *h1, size_t n)
 {
     if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE) {
-        if (n > TERN_H1_CHUNK_LINE_BYTES_MAX - h1->line_bytes) {
+        if (n > TERN_H1_CHUNK_LINE_BYTES_MAX - h1->line_bytes)
             return fail_line(h1, TERN_EPROTO, "longer than %u bytes", TERN_H1_CHUNK_LINE_BYTES_MAX);
-        }
         h1->line_bytes += (uint32_t)n;
         return TERN_OK;
     }
     size_t line_room = h1->limits.head_line_bytes_max - h1->line_bytes;
     size_t head_room = h1->limits.head_bytes_max - h1->head_bytes;
     h1->stream->received_head_bytes += n;
-    if (n > line_room && line_room <= head_room) {
+    if (n > line_room && line_room <= head_room)
         return fail_line(h1, TERN_EHEAD_MAX, "longer than head_line_bytes_max %u", h1->limits.head_line_bytes_max);
-    }
-    if (n > head_room) {
+    if (n > head_room)
         return fail_line(h1, TERN_EHEAD_MAX, "with it, more than head_bytes_max %u bytes", h1->limits.head_bytes_max);
-    }
     h1->line_bytes += (uint32_t)n;
     h1->head_bytes += (uint32_t)n;
     return TERN_OK;
@@ -413,23 +383,19 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
         h1->line_number++;
     } else if (h1->line_whole) {
         error = field_line(h1);
-        if (error != TERN_OK) {
+        if (error != TERN_OK)
             return error;
-        }
     }
     const char *lf = memchr(data, '\n', len);
     size_t n = lf != NULL ? (size_t)(lf - data) + 1 : len;
     error = count_line(h1, n);
-    if (error != TERN_OK) {
+    if (error != TERN_OK)
         return error;
-    }
-    if (tern_buf_append(line, data, n) != TERN_OK) {
+    if (tern_buf_append(line, data, n) != TERN_OK)
         return fail_memory(h1);
-    }
     *used = n;
-    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(tern_buf_view(line))) {
+    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(tern_buf_view(line)))
         return fail_line(h1, TERN_EPROTO_VERSION, "is not HTTP/1");
-    }
     return lf != NULL ? line_end(h1) : TERN_OK;
 }
 
@@ -441,9 +407,8 @@ static size_t body_room(const struct tern_h1 *h1, size_t len)
     const struct tern_stream *stream = h1->stream;
 
     /* Only the CRLF behind the chunk is still to come: a full window is no reason to wait for it. */
-    if (h1->receive == TERN_H1_RECEIVE_CHUNK_DATA && h1->parser.content_length == 0) {
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_DATA && h1->parser.content_length == 0)
         return len;
-    }
     size_t room = stream->owed_bytes < stream->window_bytes ? stream->window_bytes - stream->owed_bytes : 0;
     return len < room ? len : room;
 }
@@ -453,13 +418,11 @@ static enum tern_error take_body(struct tern_h1 *h1, const char *data, size_t le
     bool paused;
 
     len = body_room(h1, len);
-    if (len == 0) {
+    if (len == 0)
         return TERN_OK;
-    }
     if (!parser_feed(h1, data, len, used, &paused)) {
-        if (h1->stream == NULL) {
+        if (h1->stream == NULL)
             return TERN_OK;
-        }
         tern_fault_set(&h1->codec.fault, TERN_EPROTO, "response body, after %llu bytes: %s",
                        (unsigned long long)h1->stream->received_body_bytes, llhttp_get_error_reason(&h1->parser));
         return tern_h1_fail(h1);
@@ -489,32 +452,27 @@ enum tern_error tern_h1_feed(struct tern_codec *codec, const uint8_t *data, size
     }
     while (*used < len && h1->stream != NULL) {
         bool lines = h1->receive != TERN_H1_RECEIVE_BODY && h1->receive != TERN_H1_RECEIVE_CHUNK_DATA;
-        if (h1->paused && h1->receive > TERN_H1_RECEIVE_FIELDS) {
+        if (h1->paused && h1->receive > TERN_H1_RECEIVE_FIELDS)
             break;
-        }
         size_t n = 0;
         enum tern_error error =
             lines ? take_line(h1, bytes + *used, len - *used, &n) : take_body(h1, bytes + *used, len - *used, &n);
         *used += n;
-        if (error != TERN_OK) {
+        if (error != TERN_OK)
             return error;
-        }
         if (h1->receive == TERN_H1_RECEIVE_DONE) {
             bool more = *used < len;
-            if (more) {
+            if (more)
                 tern_fault_set(&codec->fault, TERN_EPROTO, "the peer sent bytes behind a complete response");
-            }
             *used = len;
             tern_h1_finish(h1, more);
             return codec->fault.error;
         }
-        if (n == 0) {
+        if (n == 0)
             break;
-        }
     }
-    if (h1->state == TERN_CODEC_CLOSED) {
+    if (h1->state == TERN_CODEC_CLOSED)
         *used = len; /* cancelled: nobody wants the rest */
-    }
     tern_h1_check(h1);
     return TERN_OK;
 }
@@ -543,9 +501,8 @@ void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
 
-    if (h1->state == TERN_CODEC_CLOSED) {
+    if (h1->state == TERN_CODEC_CLOSED)
         return;
-    }
     bool eof = reason->error == TERN_OK;
     if (h1->stream == NULL) {
         codec->fault = *reason;
@@ -556,11 +513,10 @@ void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
         tern_h1_finish(h1, false);
     } else {
         /* Cut off below (TLS without its close_notify) before the answer began is still no answer. */
-        if (eof || (reason->error == TERN_EPEER_TRUNCATED && h1->stream->received_head_bytes == 0)) {
+        if (eof || (reason->error == TERN_EPEER_TRUNCATED && h1->stream->received_head_bytes == 0))
             truncated(h1);
-        } else {
+        else
             codec->fault = *reason;
-        }
         (void)tern_h1_fail(h1);
     }
 }
