@@ -318,7 +318,7 @@ static bool choose_output(struct transfer *t)
         return true;
     t->remote_name = sink_name_of_url(t->url);
     t->path = t->remote_name;
-    return t->path != NULL || fail(&t->failure, CODE_WRITE, "-O: there is no file name in '%s'", t->url);
+    return t->path != NULL || fail(&t->failure, CODE_WRITE, "-O: there is no file name in the URL");
 }
 
 static bool start_call(struct transfer *t)

@@ -35,14 +35,24 @@ struct scale {
     bool colour;
 };
 
-void waterfall_add(struct waterfall *w, const char *label, const struct tern_result *result)
+/* The URL without what stands before '@': a picture is for others to see. */
+static char *label_of(const char *url)
+{
+    const char *scheme_end = strstr(url, "://");
+    const char *authority = scheme_end != NULL ? scheme_end + 3 : url;
+    const char *at = memrchr(authority, '@', strcspn(authority, "/?#"));
+    struct text label = {0};
+    text_add(&label, url, (size_t)(authority - url));
+    text_adds(&label, at != NULL ? at + 1 : authority);
+    return label.ptr;
+}
+
+void waterfall_add(struct waterfall *w, const char *url, const struct tern_result *result)
 {
     /* As strings_add: a new block at each power of two. */
     if ((w->count & (w->count - 1)) == 0)
         w->rows = fetch_grow(w->rows, w->count != 0 ? w->count * 2 : 1, sizeof *w->rows);
-    struct text copy = {0};
-    text_adds(&copy, label);
-    w->rows[w->count++] = (struct waterfall_row){copy.ptr, result->status, result->times};
+    w->rows[w->count++] = (struct waterfall_row){label_of(url), result->status, result->times};
 }
 
 void waterfall_free(struct waterfall *w)

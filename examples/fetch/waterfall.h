@@ -18,7 +18,7 @@ struct waterfall {
     size_t count;
 };
 
-void waterfall_add(struct waterfall *w, const char *label, const struct tern_result *result);
+void waterfall_add(struct waterfall *w, const char *url, const struct tern_result *result);
 /* Draws it on the standard error, in colour where that is a terminal and NO_COLOR is not set. */
 void waterfall_print(const struct waterfall *w);
 void waterfall_free(struct waterfall *w);

@@ -354,6 +354,29 @@ class LackTest(HostileTest):
         self.assertIn("File too large", message)
         self.assertEqual(os.listdir(self.directory), [])
 
+    def test_secrets_are_not_shown(self):
+        fields = [("Set-Cookie", "id=canary"), ("A", "\x9b31m")]
+        with Peer(serve(lambda request: answer(b"", fields=fields))) as peer:
+            url = "http://user:canary@127.0.0.1:%d/" % peer.port
+            for args, code in (
+                (["-v", url], 0),
+                (["-v", "-u", "user:canary", peer.url()], 0),
+                (["-v", "--oauth2-bearer", "canary", "-H", "Cookie: canary", peer.url()], 0),
+                (["-v", "-H", "Proxy-Authorization: canary", peer.url()], 0),
+                (["--waterfall", url], 0),
+                (["-O", url], 23),
+                (["-H", "Cookie: canary\x01", peer.url()], 43),
+                (["http://user:canary@127.0.0.1:0/"], 3),
+                (["http://user:canary@a b/"], 3),
+                (["http://user:canary@127.0.0.1:1/"], 7),
+            ):
+                with self.subTest(args=args):
+                    ended = self.fetch(*args)
+                    self.assertEqual(ended.code, code, ended.err)
+                    self.assertNotIn("canary", ended.err)
+                    self.assertNotIn("\x9b", ended.err)
+            self.assertIn("Authorization", peer.requests[0].names)
+
     def test_own_names_do_not_steer_the_terminal(self):
         self.write("list", b"\x1b[2Jfoo = bar\n")
         for args in (["-K", "list"], ["-T", "\x1b[2J", "http://127.0.0.1:1/"], ["-K", "\x1b[2J"]):
