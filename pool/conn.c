@@ -5,7 +5,6 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "base/str.h"
 #include "pool/dial.h"
 
 #define PIECES_MAX 16

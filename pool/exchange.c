@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/assert.h"
 #include "base/fault.h"
 #include "base/str.h"
 #include "pool/conn.h"

@@ -3,7 +3,6 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
 

@@ -1,4 +1,4 @@
-/* bench/origin/route.h - which answer a path gets, in no protocol's own terms. The paths are listed in bench/README.md. */
+/* bench/origin/route.h - which answer a path gets, in no protocol's own terms. bench/README.md lists the paths. */
 #ifndef BENCH_ORIGIN_ROUTE_H
 #define BENCH_ORIGIN_ROUTE_H
 

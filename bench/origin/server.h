@@ -43,7 +43,8 @@ struct origin_server {
 bool origin_server_init(struct origin_server *server);
 void origin_server_deinit(struct origin_server *server);
 
-/* Listen on 127.0.0.1 (port 0: any) and answer the port, or 0; on a socket in the file system. TLS needs server->tls. */
+/* Listen on 127.0.0.1 (port 0: any) and answer the port, or 0; on a socket in the file system. TLS needs
+ * server->tls. */
 uint16_t origin_server_listen(struct origin_server *server, uint16_t port, bool tls);
 bool origin_server_listen_unix(struct origin_server *server, const char *path);
 
