@@ -173,8 +173,8 @@ static bool may_replay(struct tern_call *call)
 
     if (call->replays >= TERN_REPLAYS_MAX || call->was_answered)
         return false;
-    if (tern_error_class(result->fault.error) != TERN_CLASS_PEER)
-        return false;
+    if (result->phase < TERN_PHASE_WRITE || tern_error_class(result->fault.error) != TERN_CLASS_PEER)
+        return false; /* no connection that died, but none that could be made */
     if (result->replay == TERN_REPLAY_STALE && !is_idempotent(call))
         return false;
     if (result->replay == TERN_REPLAY_MAYBE || result->replay == TERN_REPLAY_ANSWERED)
@@ -447,6 +447,8 @@ enum tern_error tern_call_start(struct tern_client *client, const struct tern_re
 static struct tern_call *find(struct tern_engine *engine, tern_call_id id)
 {
     struct tern_call *call = tern_slots_get(&engine->calls, id);
+
+    (void)tern_engine_now(engine); /* between turns the latched time is old, and what follows measures from it */
 
     return call != NULL && call->state < TERN_CALL_ENDING ? call : NULL;
 }

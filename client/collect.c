@@ -133,6 +133,11 @@ tern_collect_start(struct tern_client *client, const struct tern_request *reques
     return TERN_OK;
 }
 
+static void ignore(void *user, tern_call_id call, const struct tern_response *response)
+{
+    (void)user, (void)call, (void)response;
+}
+
 enum tern_error tern_perform(struct tern_client *client, const struct tern_request *request, uint64_t body_bytes_max,
                              struct tern_response **out, struct tern_fault *why)
 {
@@ -154,7 +159,8 @@ enum tern_error tern_perform(struct tern_client *client, const struct tern_reque
         while (!collector->is_done && tern_engine_turn(engine, false) == TERN_OK)
             continue;
     }
-    if (!collector->is_done) { /* the engine cannot turn any more; what it still holds ends with it */
+    if (!collector->is_done) { /* the engine cannot turn any more: should the call end after all, nobody waits for it */
+        collector->on_response = ignore;
         return tern_fault_plain(why, error);
     }
     *out = &collector->response;

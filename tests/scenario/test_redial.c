@@ -11,9 +11,10 @@
 
 #define ADDRESS "192.0.2.1:443"
 
-/* How many of the next handshakes fail, and whether a session was on offer in them. */
+/* How many of the next handshakes fail and how, and whether a session was on offer in them. */
 static int failing;
 static bool offered;
+static enum tern_error failing_with;
 
 /* The TLS stream of the stand-in: the lower one, but for the handshake. */
 struct veneer {
@@ -26,7 +27,7 @@ static enum tern_flow handshake(struct tern_bytestream *stream)
     if (failing == 0)
         return TERN_FLOW_OK;
     failing--;
-    tern_fault_set(&stream->fault, TERN_ETLS_HANDSHAKE, "no common version");
+    tern_fault_plain(&stream->fault, failing_with);
     return TERN_FLOW_ERROR;
 }
 
@@ -149,6 +150,15 @@ static void run(int fail_count, bool with_session, const char *expected, uint32_
         free(veneers[--veneer_count]);
 }
 
+/* A dial that fails is no connection that died: the call does not try again by itself. */
+static void test_reset_in_a_handshake_is_not_replayed(void **state)
+{
+    (void)state;
+    failing_with = TERN_EPEER_RESET;
+    run(3, false, "done EPEER_RESET TLS", 1);
+    failing_with = TERN_ETLS_HANDSHAKE;
+}
+
 static void test_once_more_without_the_session(void **state)
 {
     (void)state;
@@ -170,6 +180,7 @@ static void test_not_where_none_was_on_offer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reset_in_a_handshake_is_not_replayed),
         cmocka_unit_test(test_once_more_without_the_session),
         cmocka_unit_test(test_but_only_once),
         cmocka_unit_test(test_not_where_none_was_on_offer),

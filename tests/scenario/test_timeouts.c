@@ -160,6 +160,22 @@ static void test_paused_time_is_not_counted(void **state)
     scenario_close(&s);
 }
 
+/* A resume between two turns of the loop: the limits run from then, not from the turn before the pause. */
+static void test_resumed_time_begins_anew(void **state)
+{
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    call = scenario_get(&s, "http://a.test/");
+    assert_int_equal(tern_call_pause(s.engine, call->id), TERN_OK);
+    scenario_run(&s, 1000 * TERN_S);
+    assert_int_equal(tern_call_resume(s.engine, call->id), TERN_OK);
+    ends_after(&s, call, 60 * TERN_S, "", "done EREAD_TIMEOUT WAIT");
+    scenario_close(&s);
+}
+
 /* A head that comes byte by byte for ever keeps the read gap short and meets the bound on the whole. */
 static void test_head(void **state)
 {
@@ -280,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_read_before_the_head),
         cmocka_unit_test(test_paused_time_is_not_counted),
+        cmocka_unit_test(test_resumed_time_begins_anew),
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_total),
         cmocka_unit_test(test_low_speed),
