@@ -14,7 +14,7 @@
 /* How many of the next handshakes fail and how, and whether a session was on offer in them. */
 static int failing;
 static bool offered;
-static enum tern_error failing_with;
+static enum tern_error failing_with = TERN_ETLS_HANDSHAKE;
 
 /* The TLS stream of the stand-in: the lower one, but for the handshake. */
 struct veneer {
