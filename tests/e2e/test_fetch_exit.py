@@ -64,7 +64,8 @@ class ExitTest(FetchTest):
     def test_body_size(self):
         with Peer(serve(lambda request: answer(b"x" * 2049))) as peer:
             self.fails(63, "--max-filesize", "2k", peer.url())
-            self.passes("-o", "/dev/null", "--max-filesize", "2049", peer.url())
+            for enough in ("2049", "3k", "1M", "1g"):
+                self.passes("-o", "/dev/null", "--max-filesize", enough, peer.url())
         chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n" + b"0\r\n\r\n"
         with Peer(raw(chunked)) as peer:
             self.fails(63, "--max-filesize", "1023", peer.url())

@@ -153,6 +153,8 @@ class RequestTest(FetchTest):
             for rule in ("name.invalid:80:127.0.0.1:%d", "::127.0.0.1:%d"):
                 ended = self.passes("--connect-to", rule % peer.port, "http://name.invalid/")
                 self.assertEqual((ended.out, peer.requests[-1].get("Host")), (b"ok", "name.invalid"))
+            ended = self.fetch("--connect-to", "name.invalid:81:127.0.0.1:%d" % peer.port, "http://name.invalid/")
+            self.assertEqual((ended.code, len(peer.requests)), (6, 2), "a rule for another port was followed")
 
     def test_interface(self):
         with Peer(serve(lambda request: answer(b"ok"))) as peer:
