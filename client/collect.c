@@ -101,8 +101,10 @@ static enum tern_error start(struct tern_client *client, const struct tern_reque
         limited.body_bytes_max = max;
     limited.credit = false;
     collector = collector_new(tern_client_engine(client), limited.body_bytes_max);
-    if (collector == NULL)
-        return tern_fault_plain(why, TERN_ENOMEM);
+    if (collector == NULL) {
+        tern_fault_plain(why, TERN_ENOMEM);
+        return TERN_ENOMEM; /* spelled out for the static checker: *out is not set */
+    }
     error = tern_call_start(client, &limited, &handlers, collector, id, why);
     if (error != TERN_OK) {
         collector_free(collector);
@@ -117,8 +119,8 @@ tern_collect_start(struct tern_client *client, const struct tern_request *reques
                    void (*on_response)(void *user, tern_call_id call, const struct tern_response *response), void *user,
                    tern_call_id *out, struct tern_fault *why)
 {
-    struct collector *collector = NULL;
-    tern_call_id id = 0;
+    struct collector *collector;
+    tern_call_id id;
     enum tern_error error;
 
     if (on_response == NULL)
@@ -142,8 +144,8 @@ enum tern_error tern_perform(struct tern_client *client, const struct tern_reque
                              struct tern_response **out, struct tern_fault *why)
 {
     struct tern_engine *engine = tern_client_engine(client);
-    struct collector *collector = NULL;
-    tern_call_id id = 0;
+    struct collector *collector;
+    tern_call_id id;
     enum tern_error error;
 
     *out = NULL;
