@@ -173,16 +173,27 @@ class NameServer:
         self.by_tcp = 0
 
     def __enter__(self):
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.port = self.udp.getsockname()[1]
-        self.tcp = socket.socket()
-        self.tcp.bind(("127.0.0.1", self.port))
+        self._bind()
         self.tcp.listen()
         self.threads = [threading.Thread(target=run, daemon=True) for run in (self._serve_udp, self._serve_tcp)]
         for thread in self.threads:
             thread.start()
         return self
+
+    def _bind(self):
+        """One number for both: what is free for UDP may be taken for TCP, by any connection of the machine."""
+        for _ in range(100):
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.udp.bind(("127.0.0.1", 0))
+            self.port = self.udp.getsockname()[1]
+            self.tcp = socket.socket()
+            try:
+                self.tcp.bind(("127.0.0.1", self.port))
+                return
+            except OSError:
+                self.udp.close()
+                self.tcp.close()
+        raise RuntimeError("no port is free for UDP and TCP")
 
     def _serve_udp(self):
         while True:
