@@ -61,6 +61,9 @@ struct tern_stream {
     uint64_t received_head_bytes;
     uint64_t received_body_bytes;
     uint32_t owed_bytes; /* delivered, not credited */
+
+    int32_t id;       /* h2: its stream identifier */
+    void *codec_data; /* the codec's own */
 };
 
 struct tern_codec;
