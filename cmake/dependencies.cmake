@@ -8,7 +8,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-set(TERN_PC_REQUIRES "libcares >= 1.18" "libidn2 >= 2.3")
+set(TERN_PC_REQUIRES "libcares >= 1.18" "libidn2 >= 2.3" "libnghttp2 >= 1.52")
 set(TERN_BUNDLED "")
 set(TERN_PRIVATE_LIBRARIES "")
 set(TERN_PRIVATE_ARCHIVES "")

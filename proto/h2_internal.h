@@ -1,0 +1,82 @@
+/* proto/h2_internal.h - what the files of the HTTP/2 codec share: h2.c (connection and streams' life), h2_send.c and
+ * h2_receive.c (the two directions), h2_spares.c (memory). */
+#ifndef TERN_PROTO_H2_INTERNAL_H
+#define TERN_PROTO_H2_INTERNAL_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "base/fault.h"
+#include "proto/h2.h"
+
+static inline struct tern_h2 *tern_h2_of(struct tern_codec *codec)
+{
+    return (struct tern_h2 *)codec;
+}
+
+/* ---- h2.c ---- */
+
+void tern_h2_set_send(struct tern_h2_stream *s, enum tern_h2_send next);
+void tern_h2_set_receive(struct tern_h2_stream *s, enum tern_h2_receive next);
+void tern_h2_set_state(struct tern_h2 *h2, enum tern_codec_state next);
+
+/* The stream that is called id, unless it is forgotten. */
+struct tern_h2_stream *tern_h2_find(struct tern_h2 *h2, int32_t id);
+
+/* No event comes for the stream any more. code: what RST_STREAM says; TERN_H2_NO_RESET: none is needed. The memory stays
+ * until the codec's function that is on the stack returns. */
+#define TERN_H2_NO_RESET UINT32_MAX
+void tern_h2_forget(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code);
+
+/* Ends the stream with fault. */
+void tern_h2_fail_stream(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code, const struct tern_fault *fault,
+                         enum tern_replay replay);
+
+/* What the peer can have seen and done. */
+enum tern_replay tern_h2_replay_of(const struct tern_stream *stream);
+
+/* The connection is of no use any more, for the reason in codec.fault; the streams end when the codec's function that
+ * is on the stack, or else the next one, returns. Only the first reason counts. */
+void tern_h2_break(struct tern_h2 *h2);
+void tern_h2_break_memory(struct tern_h2 *h2);
+
+/* Around what may call an event. leave ends the streams of a broken connection and frees what was forgotten. */
+void tern_h2_enter(struct tern_h2 *h2);
+void tern_h2_leave(struct tern_h2 *h2);
+
+/* ---- h2_send.c ---- */
+
+enum tern_error tern_h2_submit(struct tern_codec *codec, struct tern_stream *stream);
+int tern_h2_pull(struct tern_codec *codec, struct iovec *pieces, int max);
+void tern_h2_wrote(struct tern_codec *codec, size_t bytes);
+void tern_h2_lift_hold(struct tern_h2 *h2, struct tern_h2_stream *s);
+
+/* Takes frames out of nghttp2 while there is room. Body sources are asked here. */
+void tern_h2_fill(struct tern_h2 *h2);
+
+/* The stream's frames in the out buffer are nobody's any more. */
+void tern_h2_unmark(struct tern_h2 *h2, struct tern_h2_stream *s);
+void tern_h2_out_deinit(struct tern_h2_out *out);
+void tern_h2_callbacks_send(nghttp2_session_callbacks *callbacks);
+
+/* ---- h2_receive.c ---- */
+
+enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size_t len, size_t *used);
+void tern_h2_feed_end(struct tern_codec *codec, const struct tern_fault *reason);
+
+/* Delivers what was kept to the streams that may have it by now. */
+void tern_h2_deliver(struct tern_h2 *h2);
+void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks);
+
+/* ---- h2_spares.c ---- */
+
+/* A fresh one, its memory perhaps used before; NULL: out of memory. */
+struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares);
+void tern_h2_spares_give(struct tern_h2_spares *spares, struct tern_h2_stream *s);
+
+/* Room for count fields, lent until the next call; NULL: out of memory. */
+nghttp2_nv *tern_h2_spares_nv(struct tern_h2_spares *spares, size_t count);
+
+/* nghttp2's allocator: tern's, with free lists in front. What is freed is wiped, since requests hold secrets. */
+nghttp2_mem tern_h2_spares_mem(struct tern_h2_spares *spares);
+
+#endif

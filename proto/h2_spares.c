@@ -1,0 +1,175 @@
+#include "base/mem.h"
+#include "proto/h2_internal.h"
+
+/* In front of each block of nghttp2's. 16 bytes, so that what follows stays aligned for anything. */
+struct tern_h2_block {
+    _Alignas(16) struct tern_h2_block *next; /* while it is spare */
+    size_t size;                             /* of what follows */
+};
+
+static size_t class_size(size_t class)
+{
+    return (size_t)64 << class;
+}
+
+static size_t class_of(size_t size)
+{
+    size_t class = 0;
+
+    while (class < TERN_H2_BLOCK_CLASSES && class_size(class) < size) {
+        class ++;
+    }
+    return class;
+}
+
+static void *block_alloc(size_t size, void *user)
+{
+    struct tern_h2_spares *spares = user;
+    size_t class = class_of(size);
+
+    if (class < TERN_H2_BLOCK_CLASSES) {
+        struct tern_h2_block *block = spares->blocks[class];
+        if (block != NULL) {
+            spares->blocks[class] = block->next;
+            spares->block_bytes -= block->size;
+            return block + 1;
+        }
+        size = class_size(class);
+    } else if (size > SIZE_MAX - sizeof(struct tern_h2_block)) {
+        return NULL;
+    }
+    struct tern_h2_block *block = tern_mem_alloc(sizeof *block + size);
+    if (block == NULL) {
+        return NULL;
+    }
+    block->size = size;
+    return block + 1;
+}
+
+static void block_free(void *bytes, void *user)
+{
+    struct tern_h2_spares *spares = user;
+
+    if (bytes == NULL) {
+        return;
+    }
+    struct tern_h2_block *block = (struct tern_h2_block *)bytes - 1;
+    tern_mem_wipe(bytes, block->size);
+    size_t class = class_of(block->size);
+    if (class == TERN_H2_BLOCK_CLASSES || spares->block_bytes + block->size > TERN_H2_SPARE_BLOCK_BYTES_MAX) {
+        tern_mem_free(block);
+        return;
+    }
+    block->next = spares->blocks[class];
+    spares->blocks[class] = block;
+    spares->block_bytes += block->size;
+}
+
+static void *block_calloc(size_t count, size_t size, void *user)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        return NULL;
+    }
+    void *block = block_alloc(bytes, user);
+    return block != NULL ? memset(block, 0, bytes) : NULL;
+}
+
+static void *block_realloc(void *bytes, size_t size, void *user)
+{
+    size_t old = bytes != NULL ? ((struct tern_h2_block *)bytes - 1)->size : 0;
+
+    if (bytes != NULL && size <= old) {
+        return bytes;
+    }
+    void *block = block_alloc(size, user);
+    if (block != NULL && bytes != NULL) {
+        memcpy(block, bytes, old);
+        block_free(bytes, user);
+    }
+    return block;
+}
+
+nghttp2_mem tern_h2_spares_mem(struct tern_h2_spares *spares)
+{
+    return (nghttp2_mem){spares, block_alloc, block_free, block_calloc, block_realloc};
+}
+
+static void stream_free(struct tern_h2_stream *s)
+{
+    tern_fields_deinit(&s->fields);
+    tern_buf_deinit(&s->kept);
+    tern_mem_free(s);
+}
+
+struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares)
+{
+    struct tern_h2_stream *s = spares->streams;
+    struct tern_fields fields;
+
+    if (s != NULL) {
+        spares->streams = s->next;
+        spares->stream_count--;
+        fields = s->fields;
+        tern_fields_clear(&fields);
+    } else {
+        s = tern_mem_alloc(sizeof *s);
+        if (s == NULL) {
+            return NULL;
+        }
+        /* What comes from the peer is capped by the codec's limits before it gets here. */
+        tern_fields_init(&fields, UINT32_MAX, UINT32_MAX);
+    }
+    *s = (struct tern_h2_stream){.fields = fields};
+    tern_buf_init(&s->kept, UINT32_MAX);
+    tern_list_init(&s->node);
+    tern_list_init(&s->ready);
+    return s;
+}
+
+void tern_h2_spares_give(struct tern_h2_spares *spares, struct tern_h2_stream *s)
+{
+    size_t bytes = s->fields.bytes.cap + s->fields.cap * sizeof(struct tern_field);
+
+    tern_buf_deinit(&s->kept);
+    if (spares->stream_count == TERN_H2_SPARE_STREAMS_MAX || bytes > TERN_H2_SPARE_STREAM_BYTES_MAX) {
+        stream_free(s);
+        return;
+    }
+    s->next = spares->streams;
+    spares->streams = s;
+    spares->stream_count++;
+}
+
+nghttp2_nv *tern_h2_spares_nv(struct tern_h2_spares *spares, size_t count)
+{
+    if (count > spares->nv_cap) {
+        nghttp2_nv *nv = tern_mem_realloc(spares->nv, count, sizeof *nv);
+        if (nv == NULL) {
+            return NULL;
+        }
+        spares->nv = nv;
+        spares->nv_cap = count;
+    }
+    return spares->nv;
+}
+
+void tern_h2_spares_deinit(struct tern_h2_spares *spares)
+{
+    while (spares->streams != NULL) {
+        struct tern_h2_stream *s = spares->streams;
+        spares->streams = s->next;
+        stream_free(s);
+    }
+    for (size_t class = 0; class < TERN_H2_BLOCK_CLASSES; class ++) {
+        while (spares->blocks[class] != NULL) {
+            struct tern_h2_block *block = spares->blocks[class];
+            spares->blocks[class] = block->next;
+            tern_mem_free(block);
+        }
+    }
+    tern_h2_out_deinit(&spares->out);
+    tern_mem_free(spares->nv);
+    *spares = (struct tern_h2_spares){0};
+}
