@@ -296,26 +296,32 @@ void tern_h2_calm(struct tern_h2 *h2)
     h2->late = 0;
 }
 
+void tern_h2_grant(struct tern_h2 *h2, const struct tern_h2_stream *s)
+{
+    /* nghttp2 counts in the announced window only once it is acknowledged; the end of a body needs none any more. */
+    if (!h2->settings_acked || !s->on_wire || s->send == TERN_H2_SEND_QUEUED || s->receive == TERN_H2_RECEIVE_ENDED) {
+        return;
+    }
+    int32_t bytes = (int32_t)s->stream->window_bytes;
+    if (nghttp2_session_get_stream_effective_local_window_size(h2->session, s->id) < bytes &&
+        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, s->id, bytes) != 0) {
+        tern_h2_break_memory(h2);
+    }
+}
+
 void tern_h2_widen(struct tern_h2 *h2, struct tern_stream *stream, uint32_t bytes)
 {
-    const struct tern_h2_stream *s = stream != NULL ? stream->codec_data : NULL;
-    int32_t id = s != NULL ? s->id : 0;
-
     TERN_ASSERT(bytes <= INT32_MAX);
-    if (h2->is_broken || (stream != NULL && (s == NULL || bytes <= stream->window_bytes))) {
+    if (h2->is_broken) {
         return;
     }
     if (stream != NULL) {
-        stream->window_bytes = bytes;
-        /* Before its head is framed it has no window yet, and behind its end none any more. */
-        if (s->send == TERN_H2_SEND_QUEUED || !s->on_wire || s->receive == TERN_H2_RECEIVE_ENDED) {
-            return;
+        if (stream->codec_data != NULL && bytes > stream->window_bytes) {
+            stream->window_bytes = bytes;
+            tern_h2_grant(h2, stream->codec_data);
         }
-    }
-    int32_t now = stream != NULL ? nghttp2_session_get_stream_effective_local_window_size(h2->session, id)
-                                 : nghttp2_session_get_effective_local_window_size(h2->session);
-    if (now < (int32_t)bytes && nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, id,
-                                                                      (int32_t)bytes) == NGHTTP2_ERR_NOMEM) {
+    } else if (nghttp2_session_get_effective_local_window_size(h2->session) < (int32_t)bytes &&
+               nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, (int32_t)bytes) != 0) {
         tern_h2_break_memory(h2);
     }
 }

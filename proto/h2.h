@@ -166,10 +166,14 @@ struct tern_h2 {
     bool is_framed;                 /* and this is its last piece */
 
     /* Receiving, and what the pump wants to know. */
+    bool settings_acked; /* by the peer */
     bool got_goaway;
     int32_t goaway_last_id;
     uint32_t goaway_code;
     char goaway_text[64];
+    uint8_t frame_header[9]; /* of the frame that is coming in: frame_header_len bytes, or all and frame_left to go */
+    uint8_t frame_header_len;
+    uint32_t frame_left;
     uint32_t continuations;
     uint32_t nuisances;
     uint32_t late;
@@ -184,7 +188,8 @@ struct tern_h2 {
 };
 
 /* A codec for a new connection, in caller's storage. limits is copied, spares borrowed. window_bytes (at most 2^31 - 1,
- * more than 0) is announced for every stream; a stream whose own window is larger gets the rest as it is sent.
+ * more than 0) is announced for every stream; a stream whose own window is larger gets the rest once it is sent and the
+ * announcement acknowledged.
  * Preface and SETTINGS are in the first pull. Errors: TERN_ENOMEM; then nothing is to be given back.
  * deinit (codec->ops) gives back all, without an event. */
 TERN_MUST_USE enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits *limits,

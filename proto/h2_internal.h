@@ -39,6 +39,9 @@ enum tern_replay tern_h2_replay_of(const struct tern_stream *stream);
 void tern_h2_break(struct tern_h2 *h2);
 void tern_h2_break_memory(struct tern_h2 *h2);
 
+/* Gives the peer the part of the stream's window that goes beyond what is announced for all. */
+void tern_h2_grant(struct tern_h2 *h2, const struct tern_h2_stream *s);
+
 /* Around what may call an event. leave ends the streams of a broken connection and frees what was forgotten. */
 void tern_h2_enter(struct tern_h2 *h2);
 void tern_h2_leave(struct tern_h2 *h2);
@@ -55,6 +58,8 @@ void tern_h2_fill(struct tern_h2 *h2);
 
 /* The stream's frames in the out buffer are nobody's any more. */
 void tern_h2_unmark(struct tern_h2 *h2, struct tern_h2_stream *s);
+/* Forgets what is in the out buffer. */
+void tern_h2_out_drop(struct tern_h2 *h2);
 void tern_h2_out_deinit(struct tern_h2_out *out);
 void tern_h2_callbacks_send(nghttp2_session_callbacks *callbacks);
 

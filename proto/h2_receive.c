@@ -378,7 +378,7 @@ static int count_nuisance(struct tern_h2 *h2, const char *what)
 }
 
 /* Counts heads and bodies; those of streams that are over apart. */
-static int count_message(struct tern_h2 *h2, const nghttp2_frame_hd *hd, struct tern_h2_stream *s)
+static int count_message(struct tern_h2 *h2, const nghttp2_frame_hd *hd, const struct tern_h2_stream *s)
 {
     if (hd->type != NGHTTP2_CONTINUATION) {
         h2->heard++;
@@ -396,12 +396,11 @@ static int count_message(struct tern_h2 *h2, const nghttp2_frame_hd *hd, struct 
     return 0;
 }
 
-static int on_frame_begins(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+/* Every frame passes here, those too that nghttp2 leaves out in silence. 0: go on. */
+static int count_frame(struct tern_h2 *h2, const nghttp2_frame_hd *hd)
 {
-    struct tern_h2 *h2 = user;
-    struct tern_h2_stream *s = tern_h2_find(h2, hd->stream_id);
+    const struct tern_h2_stream *s = tern_h2_find(h2, hd->stream_id);
 
-    (void)session;
     switch (hd->type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
@@ -433,6 +432,18 @@ static int take_data(struct tern_h2 *h2, const nghttp2_frame *frame)
     return frame->hd.length <= frame->data.padlen ? count_nuisance(h2, "empty DATA frames") : 0;
 }
 
+static void take_settings_ack(struct tern_h2 *h2)
+{
+    h2->settings_acked = true;
+    TERN_LIST_FOREACH(node, &h2->open)
+    {
+        const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, node);
+        if (s->stream->window_bytes > h2->window_bytes) {
+            tern_h2_grant(h2, s);
+        }
+    }
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct tern_h2 *h2 = user;
@@ -452,6 +463,11 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         s = tern_h2_find(h2, frame->hd.stream_id);
         if (s != NULL) {
             s->peer_reset = true; /* on_close follows */
+        }
+        return 0;
+    case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+            take_settings_ack(h2);
         }
         return 0;
     case NGHTTP2_PING:
@@ -490,7 +506,6 @@ static int on_complaint(nghttp2_session *session, int error, const char *text, s
 
 void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks)
 {
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_frame_begins);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_head);
@@ -502,6 +517,35 @@ void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks)
 }
 
 /* ---- the codec's functions ---- */
+
+/* Gives nghttp2 what there is of one frame, at most len bytes. Returns how many that were, or an error of its kind. */
+static ssize_t feed_frame(struct tern_h2 *h2, const uint8_t *data, size_t len)
+{
+    size_t n = 0;
+
+    if (h2->frame_left == 0) {
+        n = sizeof h2->frame_header - h2->frame_header_len;
+        n = n < len ? n : len;
+        memcpy(h2->frame_header + h2->frame_header_len, data, n);
+        h2->frame_header_len += (uint8_t)n;
+        if (h2->frame_header_len == sizeof h2->frame_header) { /* RFC 9113 4.1 */
+            const uint8_t *p = h2->frame_header;
+            nghttp2_frame_hd hd = {.length = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2],
+                                   .type = p[3],
+                                   .flags = p[4],
+                                   .stream_id = (p[5] & 127) << 24 | p[6] << 16 | p[7] << 8 | p[8]};
+            h2->frame_left = (uint32_t)hd.length;
+            h2->frame_header_len = 0;
+            if (count_frame(h2, &hd) != 0) {
+                return NGHTTP2_ERR_FLOODED;
+            }
+        }
+    }
+    size_t payload = len - n < h2->frame_left ? len - n : h2->frame_left;
+    h2->frame_left -= (uint32_t)payload;
+    n += payload;
+    return nghttp2_session_mem_recv(h2->session, data, n);
+}
 
 /* What mem_recv answers where nghttp2 has not seen to a GOAWAY itself. */
 static void refuse_input(struct tern_h2 *h2, ssize_t error)
@@ -528,7 +572,10 @@ enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size
         return codec->fault.error;
     }
     tern_h2_enter(h2);
-    ssize_t n = nghttp2_session_mem_recv(h2->session, data, len);
+    ssize_t n = 0;
+    for (size_t at = 0; at < len && n >= 0; at += (size_t)n) {
+        n = feed_frame(h2, data + at, len - at);
+    }
     if (n >= 0 && nghttp2_session_get_outbound_queue_size(h2->session) > TERN_H2_QUEUE_MAX) {
         n = NGHTTP2_ERR_FLOODED;
     }
@@ -571,6 +618,7 @@ void tern_h2_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
         codec->fault = *reason;
     }
     h2->is_broken = true;
+    tern_h2_out_drop(h2); /* nothing more can be written */
     tern_h2_set_state(h2, TERN_CODEC_DRAIN);
     while (!tern_list_is_empty(&h2->open)) {
         struct tern_h2_stream *s = TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node);

@@ -407,10 +407,8 @@ static void head_framed(struct tern_h2 *h2, struct tern_h2_stream *s)
     } else {
         tern_h2_set_send(s, s->hold ? TERN_H2_SEND_HOLD : TERN_H2_SEND_BODY);
     }
-    if (stream->window_bytes > h2->window_bytes &&
-        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, s->id, (int32_t)stream->window_bytes) !=
-            0) {
-        tern_h2_break_memory(h2);
+    if (stream->window_bytes > h2->window_bytes) {
+        tern_h2_grant(h2, s);
     }
 }
 
@@ -498,7 +496,8 @@ static bool count_mark(struct tern_h2 *h2, struct tern_h2_mark *mark)
     return upto == mark->len && h2->out.written >= mark->start;
 }
 
-static void drop_out(struct tern_h2 *h2)
+/* An idle connection has no out buffer. */
+static void give_out(struct tern_h2 *h2)
 {
     struct tern_h2_spares *spares = h2->spares;
     uint64_t filled = h2->out.filled;
@@ -512,6 +511,22 @@ static void drop_out(struct tern_h2 *h2)
         tern_h2_out_deinit(&h2->out);
     }
     h2->out = (struct tern_h2_out){.filled = filled, .written = filled};
+}
+
+void tern_h2_out_drop(struct tern_h2 *h2)
+{
+    struct tern_h2_out *out = &h2->out;
+
+    while (out->count > 0) {
+        struct tern_h2_mark *mark = &out->marks[out->first++];
+        if (mark->stream != NULL) {
+            mark->stream->marks--;
+        }
+        out->count--;
+    }
+    uint64_t written = out->written;
+    tern_h2_out_deinit(out);
+    out->filled = out->written = written;
 }
 
 void tern_h2_wrote(struct tern_codec *codec, size_t bytes)
@@ -540,7 +555,7 @@ void tern_h2_wrote(struct tern_codec *codec, size_t bytes)
         }
     }
     tern_buf_consume(&out->bytes, bytes);
-    drop_out(h2);
+    give_out(h2);
     tern_h2_leave(h2);
 }
 
