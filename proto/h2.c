@@ -355,6 +355,7 @@ static int make_session(struct tern_h2 *h2)
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_max_reserved_remote_streams(option, 0); /* no push */
         nghttp2_option_set_max_outbound_ack(option, TERN_H2_ACKS_MAX);
+        nghttp2_option_set_max_continuations(option, (size_t)4 * TERN_H2_CONTINUATIONS_MAX); /* ours is the exact one */
         nghttp2_option_set_max_send_header_block_length(option, 2 * (size_t)TERN_REQUEST_HEAD_BYTES_MAX);
         rv = nghttp2_session_client_new3(&h2->session, callbacks, h2, option, &mem);
     }

@@ -518,27 +518,41 @@ void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks)
 
 /* ---- the codec's functions ---- */
 
-/* Gives nghttp2 what there is of one frame, at most len bytes. Returns how many that were, or an error of its kind. */
+/* RFC 9113 4.1. 0: go on. */
+static int begin_frame(struct tern_h2 *h2)
+{
+    const uint8_t *p = h2->frame_header;
+    nghttp2_frame_hd hd = {.length = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2],
+                           .type = p[3],
+                           .flags = p[4],
+                           .stream_id = (p[5] & 127) << 24 | p[6] << 16 | p[7] << 8 | p[8]};
+
+    h2->frame_header_len = 0;
+    h2->frame_left = (uint32_t)hd.length;
+    return count_frame(h2, &hd);
+}
+
+/* Gives nghttp2 what there is of one frame, at most len bytes; returns how many that were, or an error of its kind. Frame
+ * headers go in whole: nghttp2's limit on CONTINUATION counts each piece of one. */
 static ssize_t feed_frame(struct tern_h2 *h2, const uint8_t *data, size_t len)
 {
     size_t n = 0;
 
     if (h2->frame_left == 0) {
+        bool is_split = h2->frame_header_len != 0;
         n = sizeof h2->frame_header - h2->frame_header_len;
         n = n < len ? n : len;
         memcpy(h2->frame_header + h2->frame_header_len, data, n);
         h2->frame_header_len += (uint8_t)n;
-        if (h2->frame_header_len == sizeof h2->frame_header) { /* RFC 9113 4.1 */
-            const uint8_t *p = h2->frame_header;
-            nghttp2_frame_hd hd = {.length = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2],
-                                   .type = p[3],
-                                   .flags = p[4],
-                                   .stream_id = (p[5] & 127) << 24 | p[6] << 16 | p[7] << 8 | p[8]};
-            h2->frame_left = (uint32_t)hd.length;
-            h2->frame_header_len = 0;
-            if (count_frame(h2, &hd) != 0) {
-                return NGHTTP2_ERR_FLOODED;
-            }
+        if (h2->frame_header_len < sizeof h2->frame_header) {
+            return (ssize_t)n;
+        }
+        if (begin_frame(h2) != 0) {
+            return NGHTTP2_ERR_FLOODED;
+        }
+        if (is_split) {
+            ssize_t error = nghttp2_session_mem_recv(h2->session, h2->frame_header, sizeof h2->frame_header);
+            return error < 0 ? error : (ssize_t)n;
         }
     }
     size_t payload = len - n < h2->frame_left ? len - n : h2->frame_left;
