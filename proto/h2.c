@@ -75,8 +75,20 @@ struct tern_h2_stream *tern_h2_find(struct tern_h2 *h2, int32_t id)
     return nghttp2_session_get_stream_user_data(h2->session, id);
 }
 
-enum tern_replay tern_h2_replay_of(const struct tern_stream *stream)
+/* What is in the out buffer goes out, whatever becomes of its stream: later heads are compressed against it. So it counts
+ * as sent. */
+static void count_framed(const struct tern_h2 *h2, const struct tern_h2_stream *s)
 {
+    if (h2->out.bytes.len != 0) {
+        s->stream->sent_head_bytes = s->framed_bytes;
+    }
+}
+
+enum tern_replay tern_h2_replay_of(const struct tern_h2 *h2, const struct tern_h2_stream *s)
+{
+    const struct tern_stream *stream = s->stream;
+
+    count_framed(h2, s);
     if (stream->received_head_bytes > 0) {
         return TERN_REPLAY_ANSWERED;
     }
@@ -140,7 +152,7 @@ static void fail_all(struct tern_h2 *h2)
 {
     while (!tern_list_is_empty(&h2->open)) {
         struct tern_h2_stream *s = TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node);
-        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &h2->codec.fault, tern_h2_replay_of(s->stream));
+        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &h2->codec.fault, tern_h2_replay_of(h2, s));
     }
     tern_h2_set_state(h2, TERN_CODEC_CLOSED);
 }
@@ -174,8 +186,7 @@ static void cancel(struct tern_codec *codec, struct tern_stream *stream)
     if (s == NULL) {
         return;
     }
-    /* What is in the out buffer goes out, since later heads are compressed against it: it counts as sent. */
-    stream->sent_head_bytes = s->framed_bytes;
+    count_framed(h2, s);
     tern_h2_forget(h2, s, NGHTTP2_CANCEL);
     if (h2->depth == 0) {
         bury(h2);

@@ -32,7 +32,7 @@ void tern_h2_fail_stream(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t 
                          enum tern_replay replay);
 
 /* What the peer can have seen and done. */
-enum tern_replay tern_h2_replay_of(const struct tern_stream *stream);
+enum tern_replay tern_h2_replay_of(const struct tern_h2 *h2, const struct tern_h2_stream *s);
 
 /* The connection is of no use any more, for the reason in codec.fault; the streams end when the codec's function that
  * is on the stack, or else the next one, returns. Only the first reason counts. */

@@ -16,7 +16,7 @@ static void fail_answer(struct tern_h2 *h2, struct tern_h2_stream *s, enum tern_
     va_start(args, format);
     tern_fault_vset(&fault, error, format, args);
     va_end(args);
-    tern_h2_fail_stream(h2, s, NGHTTP2_CANCEL, &fault, tern_h2_replay_of(s->stream));
+    tern_h2_fail_stream(h2, s, NGHTTP2_CANCEL, &fault, tern_h2_replay_of(h2, s));
 }
 
 static void finish(struct tern_h2 *h2, struct tern_h2_stream *s)
@@ -312,7 +312,7 @@ static void take_goaway(struct tern_h2 *h2, const nghttp2_goaway *goaway)
 
 static void take_reset(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code)
 {
-    enum tern_replay replay = tern_h2_replay_of(s->stream);
+    enum tern_replay replay = tern_h2_replay_of(h2, s);
     struct tern_fault fault;
 
     if (code == NGHTTP2_REFUSED_STREAM && replay != TERN_REPLAY_ANSWERED) { /* RFC 9113 8.7 */
@@ -599,8 +599,11 @@ enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size
     if (!h2->is_broken) {
         tern_h2_deliver(h2);
     }
-    /* So that a peer that broke the protocol is known at once, by the GOAWAY that nghttp2 has for it. */
-    tern_h2_fill(h2);
+    /* A peer that broke the protocol is known by the GOAWAY that nghttp2 has for it. Where none can be, requests are left
+     * for the pull, so that what is not written can be sent again. */
+    if (h2->state != TERN_CODEC_OPEN || nghttp2_session_check_request_allowed(h2->session) == 0) {
+        tern_h2_fill(h2);
+    }
     tern_h2_leave(h2);
     return codec->fault.error;
 }
@@ -641,7 +644,7 @@ void tern_h2_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
         if (fault.error == TERN_OK || (fault.error == TERN_EPEER_TRUNCATED && s->stream->received_head_bytes == 0)) {
             cut_off(h2, s->stream, &fault);
         }
-        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &fault, tern_h2_replay_of(s->stream));
+        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &fault, tern_h2_replay_of(h2, s));
     }
     tern_h2_leave(h2);
 }

@@ -202,7 +202,7 @@ void tern_h2_unmark(struct tern_h2 *h2, struct tern_h2_stream *s)
 
 static void fail_body(struct tern_h2 *h2, struct tern_h2_stream *s, const struct tern_fault *why)
 {
-    tern_h2_fail_stream(h2, s, NGHTTP2_CANCEL, why, tern_h2_replay_of(s->stream));
+    tern_h2_fail_stream(h2, s, NGHTTP2_CANCEL, why, tern_h2_replay_of(h2, s));
 }
 
 static void fail_size(struct tern_h2 *h2, struct tern_h2_stream *s, const char *how)

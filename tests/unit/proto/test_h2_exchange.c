@@ -143,9 +143,9 @@ static void a_body_of_another_length_resets_the_stream_alone(void **unused)
         bool fails;
         const char *log;
     } cases[] = {
-        {5, false, "error TERN_EBODY_SIZE UNSENT \"request body: shorter than the 5 bytes announced, after 4\"\n"},
-        {3, false, "error TERN_EBODY_SIZE UNSENT \"request body: longer than the 3 bytes announced, after 0\"\n"},
-        {5, true, "error TERN_EBODY_SOURCE UNSENT \"the test's source failed\"\n"},
+        {5, false, "error TERN_EBODY_SIZE MAYBE \"request body: shorter than the 5 bytes announced, after 4\"\n"},
+        {3, false, "error TERN_EBODY_SIZE MAYBE \"request body: longer than the 3 bytes announced, after 0\"\n"},
+        {5, true, "error TERN_EBODY_SOURCE MAYBE \"the test's source failed\"\n"},
     };
 
     (void)unused;
@@ -326,13 +326,14 @@ static void refused(const char *head, const char *body, const char *log)
         h2_put_data(&in, id, H2_END_STREAM, body);
     }
     h2_put_head(&in, id + 2, H2_END_STREAM, ":status: 200");
-    const char *got = answer();
+    answer();
+    h2_rig_write(&rig, 0);
+    const char *got = h2_peer_log(&peer);
     if (strstr(got, log) == NULL) {
         print_message("for %s\n", head);
         assert_string_equal(got, log);
     }
     assert_string_equal(h2_peer_log(&other), "sent\nhead 200\nend\n");
-    h2_rig_write(&rig, 0);
     assert_non_null(strstr(h2_rig_frames(&rig), "RST_STREAM"));
     h2_peer_deinit(&other);
 }

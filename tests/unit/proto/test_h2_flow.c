@@ -135,6 +135,7 @@ static void a_peer_that_ignores_the_window_fails_and_memory_is_bounded(void **un
     text[WINDOW + 1] = '\0';
     h2_put_data(&in, 1, 0, text);
     (void)h2_rig_feed(&rig, &in, 0);
+    h2_rig_write(&rig, 0);
     assert_false(a.open);
     assert_non_null(strstr(h2_peer_log(&a), "error TERN_EPROTO ANSWERED"));
     h2_peer_deinit(&a);

@@ -188,11 +188,35 @@ static void a_stream_window_that_overflows_ends_the_stream_alone(void **unused)
     h2_put_setting(&in, 0, 0);
     h2_put_u32(&in, NGHTTP2_WINDOW_UPDATE, 1, INT32_MAX);
     assert_int_equal(h2_rig_feed(&rig, &in, 0), TERN_OK);
+    h2_rig_write(&rig, 0);
     assert_string_equal(h2_peer_log(&a), "error TERN_EPROTO MAYBE \"the response broke HTTP/2 (FLOW_CONTROL_ERROR): "
                                          "Flow control error\"\n");
     assert_true(b.open);
-    h2_rig_write(&rig, 0);
     assert_non_null(strstr(h2_rig_frames(&rig), "RST_STREAM 1 3\n"));
+}
+
+static void a_broken_connection_says_maybe_of_what_it_still_writes(void **unused)
+{
+    struct iovec piece[4];
+
+    (void)unused;
+    again();
+    struct h2_peer c;
+    h2_peer_init(&rig, &c);
+    assert_int_equal(h2_peer_submit(&c), TERN_OK);
+    assert_int_equal(rig.h2.codec.ops->pull(&rig.h2.codec, piece, 4), 1);
+    assert_int_equal(tern_buf_append(&rig.wire, piece[0].iov_base, 1), TERN_OK);
+    rig.h2.codec.ops->wrote(&rig.h2.codec, 1);
+    assert_int_equal(b.stream.sent_head_bytes, 1);
+    assert_int_equal(c.stream.sent_head_bytes, 0);
+    h2_put_u32(&in, NGHTTP2_WINDOW_UPDATE, 0, 0);
+    assert_int_equal(h2_rig_feed(&rig, &in, 0), TERN_EPROTO);
+    assert_non_null(strstr(h2_peer_log(&c), "error TERN_EPROTO MAYBE"));
+    h2_rig_write(&rig, 0);
+    const char *frames = h2_rig_frames(&rig);
+    assert_non_null(strstr(frames, "HEADERS 5"));
+    assert_non_null(strstr(frames, "GOAWAY 0 1\n"));
+    h2_peer_deinit(&c);
 }
 
 /* ---- long heads ---- */
@@ -402,6 +426,7 @@ int main(void)
         T(what_breaks_the_connection_ends_all_at_every_split),
         T(an_oversized_frame_breaks_the_connection),
         T(a_stream_window_that_overflows_ends_the_stream_alone),
+        T(a_broken_connection_says_maybe_of_what_it_still_writes),
         T(a_head_over_several_frames),
         T(continuations_without_end),
         T(a_head_too_large_costs_the_stream_and_no_memory),
