@@ -305,7 +305,8 @@ static void put_block(struct h2_rig *rig, const uint8_t *data, size_t len, bool 
         data += n;
         len -= (size_t)n;
         if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {
-            must(tern_buf_printf(&rig->text, " | %.*s: %.*s", (int)nv.namelen, (char *)nv.name, (int)nv.valuelen,
+            must(tern_buf_printf(&rig->text, " | %.*s%s: %.*s", (int)nv.namelen, (char *)nv.name,
+                                 (nv.flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0 ? " (never indexed)" : "", (int)nv.valuelen,
                                  (char *)nv.value));
         }
         if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0) {
