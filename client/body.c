@@ -70,7 +70,7 @@ static void buffer_restart(struct tern_body_reader *reader)
 
 /* ---- a callback ---- */
 
-static enum tern_read callback_peek(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
+static enum tern_read callback_read(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
 {
     struct tern_body_reader *reader = of(source);
     enum tern_read read;
@@ -103,6 +103,14 @@ static enum tern_read callback_peek(struct tern_body_source *source, struct tern
     return TERN_READ_FAIL;
 }
 
+static enum tern_read callback_peek(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
+{
+    enum tern_read read = callback_read(source, view, why);
+
+    source->is_waiting = read == TERN_READ_WAIT;
+    return read;
+}
+
 static bool callback_rewind(struct tern_body_source *source)
 {
     struct tern_body_reader *reader = of(source);
@@ -117,9 +125,9 @@ static const struct tern_body_source_ops callback_ops = {callback_peek, buffer_c
 
 /* ---- a descriptor ----
  *
- * Files block and pipes keep their reader waiting, so both are read by a job; but a pipe or socket is first waited for, so that it
- * never holds a worker. The job reads into memory of its own, through a descriptor of its own: when the call ends, the
- * user may close his and get its number for another file, while the job still reads. */
+ * Files block and pipes keep their reader waiting, so both are read by a job; but a pipe or socket is first waited for,
+ * so that it never holds a worker. The job reads into memory of its own, through a descriptor of its own: when the call
+ * ends, the user may close his and get its number for another file, while the job still reads. */
 
 struct tern_body_pump {
     struct tern_job job;
@@ -237,7 +245,7 @@ static struct tern_body_pump *pump_of(struct tern_body_reader *reader)
     return pump;
 }
 
-static enum tern_read fd_peek(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
+static enum tern_read fd_read(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
 {
     struct tern_body_reader *reader = of(source);
     struct tern_body_pump *pump;
@@ -281,6 +289,14 @@ static enum tern_read fd_peek(struct tern_body_source *source, struct tern_str *
     reader->tail = (size_t)pump->got;
     *view = tern_str_n((const char *)pump->buffer, reader->tail);
     return TERN_READ_DATA;
+}
+
+static enum tern_read fd_peek(struct tern_body_source *source, struct tern_str *view, struct tern_fault *why)
+{
+    enum tern_read read = fd_read(source, view, why);
+
+    source->is_waiting = read == TERN_READ_WAIT;
+    return read;
 }
 
 static bool fd_rewind(struct tern_body_source *source)

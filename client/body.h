@@ -5,7 +5,8 @@
 #include "engine/engine.h"
 #include "proto/body_source.h"
 
-/* What a callback or a descriptor is read into: a few socket writes' worth, and all that one call's upload holds in memory. */
+/* What a callback or a descriptor is read into: a few socket writes' worth, and all that one call's upload holds in
+ * memory. */
 #define TERN_BODY_BUFFER_BYTES (64 * 1024)
 
 struct tern_body_reader {

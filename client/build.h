@@ -8,12 +8,14 @@
 void tern_call_build_init(struct tern_call *call);
 void tern_call_build_deinit(struct tern_call *call);
 
-/* Checks request and copies it (but its body's source). What an earlier request left is overwritten, its memory used again.
- * Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM; why says which part, the value and the rule. */
+/* Checks request and copies it (but its body's source). What an earlier request left is overwritten, its memory used
+ * again. Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM; why says which part, the value and
+ * the rule. */
 TERN_MUST_USE enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request,
                                               struct tern_fault *why);
 
-/* Puts together what goes to the wire: defaults of the profile, then the user's fields. Errors: TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM. */
+/* Puts together what goes to the wire: defaults of the profile, then the user's fields. Errors: TERN_EFIELD,
+ * TERN_EINVAL, TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why);
 
 #endif

@@ -1,4 +1,5 @@
-/* client/call.h - one call: the state machine that joins policy to transport. Whoever wants to know what a call does next reads call.c.
+/* client/call.h - one call: the state machine that joins policy to transport. Whoever wants to know what a call does
+ * next reads call.c.
  *
  *     NEW --task--> RUNNING --on_end--> (another attempt: NEW) or DONE
  *      |               |
@@ -16,7 +17,8 @@
 #include "client/body.h"
 #include "client/client.h"
 
-/* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not loop. */
+/* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not
+ * loop. */
 #define TERN_REPLAYS_MAX 2
 
 #define TERN_REQUEST_FIELDS_MAX 512

@@ -57,8 +57,11 @@ void tern_call_trace_head(struct tern_call *call, const struct tern_head *head)
 {
     char line[LINE_BYTES_MAX], name[256], value[LINE_BYTES_MAX - 512];
 
-    snprintf(line, sizeof(line), "HTTP/%d.%d %u %s", (int)head->version / 10, (int)head->version % 10, head->status,
-             tern_escape(value, sizeof(value), head->reason));
+    if (head->version == TERN_HTTP_2)
+        snprintf(line, sizeof(line), "HTTP/2 %u", head->status);
+    else
+        snprintf(line, sizeof(line), "HTTP/1.%d %u %s", (int)head->version % 10, head->status,
+                 tern_escape(value, sizeof(value), head->reason));
     received(call, line);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct tern_field *field = &head->fields[i];

@@ -1,4 +1,5 @@
-/* client/trace.h - what a call's on_trace is shown: lines for a person, secrets replaced, everything from outside escaped. */
+/* client/trace.h - what a call's on_trace is shown: lines for a person, secrets replaced, everything from outside
+ * escaped. */
 #ifndef TERN_CLIENT_TRACE_H
 #define TERN_CLIENT_TRACE_H
 

@@ -63,7 +63,8 @@ static uint64_t idle_deadline(const struct tern_conn *conn)
     return earlier(deadline, tern_u64_add_sat(conn->idle_ns, hint_ns));
 }
 
-/* The timer is left armed while the connection is used and only asked again when it fires: reuse costs no timer operation. */
+/* The timer is left armed while the connection is used and only asked again when it fires: reuse costs no timer
+ * operation. */
 static void on_expiry(struct tern_timer *timer)
 {
     struct tern_conn *conn = TERN_CONTAINER_OF(timer, struct tern_conn, expiry);
@@ -102,6 +103,7 @@ struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *buck
     tern_list_init(&conn->pool_node);
     tern_list_init(&conn->idle_node);
     tern_list_init(&conn->bucket_node);
+    tern_list_init(&conn->exchanges);
     tern_task_init(&conn->pump, on_pump_task);
     tern_timer_init(&conn->expiry, on_expiry);
     return conn;
@@ -114,22 +116,60 @@ void tern_conn_listen(struct tern_conn *conn, struct tern_bytestream *stream)
     stream->on_ready = on_ready;
 }
 
-void tern_conn_ready(struct tern_conn *conn, const struct tern_codec_limits *limits)
+static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
+{
+    enum tern_error error;
+
+    if (!is_h2) {
+        tern_h1_init(&conn->h1, &profile->codec_limits, &conn->pool->h1_spares);
+        conn->codec = &conn->h1.codec;
+        return TERN_OK;
+    }
+    error = tern_h2_init(&conn->h2, &profile->codec_limits, profile->config.limits.body_window_bytes,
+                         &conn->pool->h2_spares);
+    if (error != TERN_OK)
+        return error;
+    conn->codec = &conn->h2.codec;
+    conn->is_h2 = true;
+    conn->calm_ns = now(conn);
+    return TERN_OK;
+}
+
+enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
 {
     struct tern_sockaddr local = {0}, remote = {0};
+    enum tern_error error = set_codec(conn, profile, is_h2);
 
+    if (error != TERN_OK)
+        return error;
     tern_bytestream_names(conn->stream, &local, &remote);
     tern_sockaddr_print(&local, conn->local, sizeof(conn->local));
     tern_sockaddr_print(&remote, conn->remote, sizeof(conn->remote));
-    tern_h1_init(&conn->h1, limits, &conn->pool->spares);
-    conn->codec = &conn->h1.codec;
     tern_buf_init(&conn->stash, TERN_ENGINE_SCRATCH_BYTES);
     conn->dial = NULL;
     conn->opened_ns = conn->idle_ns = now(conn);
+    conn->bucket->spoke = is_h2 ? TERN_HTTP_2 : TERN_HTTP_1_1;
     set_state(conn, TERN_CONN_IDLE);
     tern_list_push_back(&conn->pool->connections, &conn->pool_node);
     conn->pool->stats->connections_opened++;
     tern_timer_arm(conn->pool->engine, &conn->expiry, idle_deadline(conn)); /* nobody may wait for it any more */
+    return TERN_OK;
+}
+
+/* One try is enough: a peer that takes no more would not read a goodbye either. */
+static void say_goodbye(struct tern_conn *conn)
+{
+    struct iovec pieces[PIECES_MAX];
+    size_t written;
+    int count;
+
+    if (conn->is_h2) {
+        tern_h2_shutdown(&conn->h2);
+        count = conn->codec->ops->pull(conn->codec, pieces, PIECES_MAX);
+        if (count > 0)
+            (void)tern_bytestream_writev(conn->stream, pieces, count, &written);
+    }
+    (void)tern_bytestream_shutdown(conn->stream);
 }
 
 void tern_conn_close(struct tern_conn *conn, bool is_orderly)
@@ -139,23 +179,24 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
 
     if (conn->state == TERN_CONN_CLOSED)
         return;
-    TERN_ASSERT(conn->exchange == NULL);
+    TERN_ASSERT(conn->exchange_count == 0);
     if (conn->state == TERN_CONN_IDLE)
         tern_pool_unidle(pool, conn);
+    else
+        tern_pool_unshare(conn);
     set_state(conn, TERN_CONN_CLOSED);
     tern_list_remove(&conn->pool_node);
     tern_timer_cancel(pool->engine, &conn->expiry);
     tern_task_cancel(&conn->pump);
-    if (conn->codec != NULL)
-        conn->codec->ops->deinit(conn->codec);
     if (conn->stream != NULL) {
-        /* One try is enough: a peer that takes no more would not read a goodbye either. A child says none: the system is
-         * asked, since the engine looks for a fork at its next turn only. */
-        if (is_orderly && !pool->engine->io->ops->forked(pool->engine->io))
-            (void)tern_bytestream_shutdown(conn->stream);
+        /* A child says nothing: the system is asked, since the engine looks for a fork at its next turn only. */
+        if (is_orderly && conn->codec != NULL && !pool->engine->io->ops->forked(pool->engine->io))
+            say_goodbye(conn);
         tern_bytestream_close(conn->stream);
         conn->stream = NULL;
     }
+    if (conn->codec != NULL)
+        conn->codec->ops->deinit(conn->codec);
     tern_engine_bury(pool->engine, &conn->corpse);
     if (!was_dialling) {
         pool->stats->connections_closed++;
@@ -181,19 +222,29 @@ static void fill_result(const struct tern_conn *conn, struct tern_result *result
     result->tls_verify = conn->tls_verify;
 }
 
-void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
+static void attach(struct tern_conn *conn, struct tern_exchange *exchange)
+{
+    tern_list_push_back(&conn->exchanges, &exchange->node);
+    conn->exchange_count++;
+    conn->upload_count += exchange->outgoing.body != NULL;
+    exchange->conn = conn;
+}
+
+void tern_conn_detach(struct tern_conn *conn, struct tern_exchange *exchange)
+{
+    TERN_ASSERT(exchange->conn == conn);
+    tern_list_remove(&exchange->node);
+    conn->exchange_count--;
+    conn->upload_count -= exchange->outgoing.body != NULL;
+    exchange->conn = NULL;
+}
+
+static void begin(struct tern_conn *conn, struct tern_exchange *exchange)
 {
     struct tern_watchdog *dog = &exchange->watchdog;
-    enum tern_error error;
 
-    set_state(conn, TERN_CONN_ACTIVE);
-    conn->uses++;
-    conn->exchange = exchange;
-    exchange->conn = conn;
     exchange->state = TERN_EXCHANGE_RUNNING;
     exchange->assigned_ns = now(conn);
-    if (conn->uses > 1)
-        conn->pool->stats->reused++;
     fill_result(conn, exchange->result);
     dog->waiting_ns = dog->dialling_ns = 0;
     if (exchange->outgoing.expect_continue)
@@ -203,35 +254,64 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     exchange->stream.events = &tern_exchange_stream_events;
     exchange->stream.message = &exchange->outgoing;
     exchange->stream.window_bytes = exchange->window_bytes;
-    conn->h1.limits = exchange->profile->codec_limits; /* a kept connection may come from another configuration */
+    if (!conn->is_h2) /* a kept connection may come from another configuration */
+        conn->h1.limits = exchange->profile->codec_limits;
+}
+
+void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
+{
+    enum tern_error error;
+
+    if (conn->state == TERN_CONN_IDLE)
+        set_state(conn, TERN_CONN_ACTIVE);
+    conn->uses++;
+    conn->is_private = exchange->is_fresh;
+    conn->pool->stats->reused += conn->uses > 1;
+    attach(conn, exchange);
+    begin(conn, exchange);
     tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new", conn->remote,
                         conn->tls.version != NULL ? conn->tls.version : "plaintext");
-    if (conn->exchange != NULL && exchange->events->on_assigned != NULL)
+    if (exchange->conn == conn && exchange->events->on_assigned != NULL)
         exchange->events->on_assigned(exchange);
-    if (conn->exchange == NULL) /* cancelled by who was told */
+    if (exchange->conn != conn) /* cancelled by who was told */
         return;
     error = conn->codec->ops->submit(conn->codec, &exchange->stream);
     if (error != TERN_OK) {
         struct tern_fault fault;
 
         tern_fault_plain(&fault, error);
-        conn->exchange = NULL;
-        exchange->conn = NULL;
+        tern_conn_detach(conn, exchange);
         tern_exchange_fail_later(exchange, TERN_PHASE_WRITE, &fault);
-        tern_conn_close(conn, true);
+        tern_conn_wake(conn);
         return;
     }
+    if (exchange->is_paused)
+        conn->codec->ops->pause(conn->codec, &exchange->stream, true);
     tern_exchange_watch(exchange);
-    pump(conn);
+    if (conn->is_h2)
+        tern_conn_wake(conn); /* what others submit in this turn goes out in the same write */
+    else
+        pump(conn);
 }
 
 void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange)
 {
-    TERN_ASSERT(conn->exchange == exchange);
-    conn->exchange = NULL;
-    exchange->conn = NULL;
+    tern_conn_detach(conn, exchange);
     conn->codec->ops->cancel(conn->codec, &exchange->stream);
     tern_conn_wake(conn); /* from a task: user code is on the stack here */
+}
+
+uint32_t tern_conn_room(const struct tern_conn *conn)
+{
+    const struct tern_limits *limits = &conn->pool->limits;
+    uint32_t room = conn->codec->ops->capacity(conn->codec);
+
+    if (conn->is_private || conn->uses >= limits->connection_uses_max ||
+        conn->codec->ops->state(conn->codec) != TERN_CODEC_OPEN ||
+        now(conn) >= tern_u64_add_sat(conn->opened_ns, limits->connection_age_ns))
+        return 0;
+    return limits->connection_uses_max - conn->uses < room ? (uint32_t)(limits->connection_uses_max - conn->uses)
+                                                           : room;
 }
 
 void tern_conn_wake(struct tern_conn *conn)
@@ -239,16 +319,25 @@ void tern_conn_wake(struct tern_conn *conn)
     tern_engine_defer(conn->pool->engine, &conn->pump);
 }
 
-/* With no exchange left: back to the pool, or closed. */
+/* With no exchange left: back to the pool, or closed. With some, and room for more: offered to who waits. */
 static void settle(struct tern_conn *conn)
 {
-    if (conn->state != TERN_CONN_ACTIVE || conn->exchange != NULL)
+    enum tern_codec_state state = conn->codec->ops->state(conn->codec);
+
+    if (conn->state == TERN_CONN_IDLE && state != TERN_CODEC_OPEN)
+        tern_conn_close(conn, true); /* the peer has said goodbye */
+    if (conn->state != TERN_CONN_ACTIVE || conn->is_sharing)
         return;
-    if (conn->codec->ops->state(conn->codec) != TERN_CODEC_OPEN || conn->stash.len > 0) {
+    if (conn->exchange_count > 0) {
+        tern_pool_share(conn);
+        return;
+    }
+    if (state != TERN_CODEC_OPEN || conn->is_private || conn->stash.len > 0) {
         tern_conn_close(conn, true);
         return;
     }
     tern_buf_deinit(&conn->stash);
+    tern_pool_unshare(conn);
     set_state(conn, TERN_CONN_IDLE);
     conn->idle_ns = now(conn);
     if (!tern_timer_is_armed(&conn->expiry) || idle_deadline(conn) < conn->expiry.deadline_ns)
@@ -262,7 +351,7 @@ static void settle(struct tern_conn *conn)
 static void broken(struct tern_conn *conn, const struct tern_fault *reason)
 {
     conn->codec->ops->feed_end(conn->codec, reason);
-    TERN_ASSERT(conn->exchange == NULL);
+    TERN_ASSERT(conn->exchange_count == 0);
     tern_conn_close(conn, false);
 }
 
@@ -273,19 +362,31 @@ enum step {
     STEP_GONE  /* the connection is closed */
 };
 
+/* The write limit runs for every exchange that has something left to send, from the last byte that the peer took. */
+static void set_blocked(struct tern_conn *conn, uint64_t since_ns)
+{
+    conn->is_blocked = since_ns != 0;
+    TERN_LIST_FOREACH(node, &conn->exchanges) {
+        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
+
+        exchange->watchdog.blocked_ns = exchange->sent_ns == 0 ? since_ns : 0;
+        if (since_ns != 0)
+            tern_exchange_watch(exchange);
+    }
+}
+
 /* Writes until the codec has nothing more, the stream takes nothing more or others have their turn. */
 static enum step write_out(struct tern_conn *conn)
 {
     struct iovec pieces[PIECES_MAX];
-    struct tern_exchange *exchange = conn->exchange;
     int writes = 0, count;
 
-    while (exchange != NULL && (count = conn->codec->ops->pull(conn->codec, pieces, PIECES_MAX)) > 0) {
+    while ((count = conn->codec->ops->pull(conn->codec, pieces, PIECES_MAX)) > 0) {
         size_t written = 0;
         enum tern_flow flow;
 
         if (writes == TERN_CONN_WRITES_MAX) {
-            exchange->watchdog.blocked_ns = 0;
+            set_blocked(conn, 0);
             tern_conn_wake(conn);
             return STEP_WAIT;
         }
@@ -296,14 +397,13 @@ static enum step write_out(struct tern_conn *conn)
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
             return STEP_DEAF;
         } else {
-            if (writes > 0 || exchange->watchdog.blocked_ns == 0)
-                exchange->watchdog.blocked_ns = now(conn);
+            if (writes > 0 || !conn->is_blocked)
+                set_blocked(conn, now(conn));
             return STEP_WAIT;
         }
-        exchange = conn->exchange; /* its body may have failed */
     }
-    if (exchange != NULL)
-        exchange->watchdog.blocked_ns = 0;
+    if (conn->is_blocked)
+        set_blocked(conn, 0);
     return STEP_ON;
 }
 
@@ -317,7 +417,7 @@ static enum step feed(struct tern_conn *conn, const uint8_t *data, size_t len, b
         tern_buf_consume(&conn->stash, used);
     else if (error == TERN_OK && used < len)
         error = tern_buf_append(&conn->stash, data + used, len - used);
-    if (error == TERN_ENOMEM && conn->exchange != NULL) {
+    if (error == TERN_ENOMEM && conn->exchange_count > 0) {
         struct tern_fault fault;
 
         tern_fault_plain(&fault, error);
@@ -325,17 +425,33 @@ static enum step feed(struct tern_conn *conn, const uint8_t *data, size_t len, b
         return STEP_GONE;
     }
     if (error != TERN_OK) {
-        TERN_ASSERT(conn->exchange == NULL);
+        TERN_ASSERT(conn->exchange_count == 0);
+        (void)write_out(conn); /* the codec's last word (GOAWAY), if the peer takes it */
         tern_conn_close(conn, true);
         return STEP_GONE;
     }
     return conn->stash.len > 0 ? STEP_WAIT : STEP_ON;
 }
 
+/* The one exchange of the connection, or NULL if there is none or several. */
+static struct tern_exchange *only_exchange(const struct tern_conn *conn)
+{
+    return conn->exchange_count == 1 ? TERN_CONTAINER_OF(conn->exchanges.next, struct tern_exchange, node) : NULL;
+}
+
+static void calm(struct tern_conn *conn)
+{
+    if (!conn->is_h2 || now(conn) - conn->calm_ns < TERN_S)
+        return;
+    conn->calm_ns = now(conn);
+    tern_h2_calm(&conn->h2);
+}
+
 /* One read and its parse. STEP_WAIT: nothing more now. */
 static enum step read_in(struct tern_conn *conn)
 {
     uint8_t *scratch = conn->pool->engine->scratch;
+    struct tern_exchange *only = only_exchange(conn);
     size_t n = 0;
     enum tern_flow flow;
 
@@ -344,8 +460,9 @@ static enum step read_in(struct tern_conn *conn)
     flow = tern_bytestream_read(conn->stream, scratch, TERN_ENGINE_SCRATCH_BYTES, &n);
     switch (flow) {
     case TERN_FLOW_OK:
-        if (conn->exchange != NULL && conn->exchange->watchdog.silent_ns != 0)
-            conn->exchange->watchdog.silent_ns = now(conn);
+        calm(conn);
+        if (only != NULL && only->watchdog.silent_ns != 0) /* part of a head is a sign of life too */
+            only->watchdog.silent_ns = now(conn);
         return feed(conn, scratch, n, false);
     case TERN_FLOW_WANT_READ:
     case TERN_FLOW_WANT_WRITE:
@@ -360,55 +477,53 @@ static enum step read_in(struct tern_conn *conn)
     return STEP_GONE;
 }
 
-/* True while the exchange takes no bytes of its own accord: then the peer's silence is not its fault. */
-static bool is_held_back(const struct tern_exchange *exchange)
-{
-    return exchange->is_paused || exchange->stream.owed_bytes >= exchange->window_bytes;
-}
-
-/* Whether the peer's silence counts: once the request is out, or an answer has begun, and somebody listens. */
-static void watch_silence(struct tern_exchange *exchange, uint64_t now_ns)
-{
-    struct tern_watchdog *dog = &exchange->watchdog;
-    bool counts = (exchange->sent_ns != 0 || exchange->stream.received_head_bytes > 0) && !is_held_back(exchange);
-
-    if (!counts)
-        dog->silent_ns = 0;
-    else if (dog->silent_ns == 0)
-        dog->silent_ns = now_ns;
-    tern_exchange_watch(exchange);
-}
-
-/* True while there is something to read for: an exchange that listens, or the end or stray bytes of a connection that may be
- * kept. (What came together with an answer has no event of its own; a stream that gave less than it was asked for
- * answers the next read without the system.) */
-static bool wants_to_read(const struct tern_conn *conn)
-{
-    return conn->exchange != NULL ? !is_held_back(conn->exchange)
-                                  : conn->codec->ops->state(conn->codec) == TERN_CODEC_OPEN;
-}
-
 /* STEP_ON: there is more to do, in the next turn. */
 static enum step turn(struct tern_conn *conn)
 {
     enum step written = write_out(conn), step;
 
-    for (int reads = 0; wants_to_read(conn); reads++) {
+    /* What came together with an answer has no event of its own: an idle connection is read too. (A stream that gave
+     * less than it was asked for answers the next read without the system.) */
+    for (int reads = 0; conn->codec->ops->wants_input(conn->codec); reads++) {
         if (reads == TERN_CONN_READS_MAX) {
             tern_conn_wake(conn);
             return STEP_ON;
         }
         step = read_in(conn);
-        if (step == STEP_WAIT && written == STEP_DEAF && wants_to_read(conn)) {
+        if (step == STEP_WAIT && written == STEP_DEAF && conn->codec->ops->wants_input(conn->codec)) {
             broken(conn, &conn->stream->fault);
             return STEP_GONE;
         }
-        if (step != STEP_ON)
+        if (step == STEP_GONE)
             return step;
-        if (written != STEP_DEAF)
-            written = write_out(conn); /* an answer may have lifted what held the request */
+        if (step == STEP_ON && written != STEP_DEAF)
+            written = write_out(conn); /* an answer may have lifted what held the request, or want one itself */
+        if (step == STEP_WAIT)
+            return step;
     }
     return STEP_WAIT;
+}
+
+/* An upload may also stand still because the peer opens no window for it: the write limit runs then too, but not while
+ * the user has nothing to send or leave is awaited. */
+static void watch_uploads(struct tern_conn *conn)
+{
+    if (!conn->is_h2 || conn->upload_count == 0)
+        return;
+    TERN_LIST_FOREACH(node, &conn->exchanges) {
+        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
+        struct tern_watchdog *dog = &exchange->watchdog;
+
+        if (exchange->outgoing.body == NULL || exchange->sent_ns != 0)
+            continue;
+        if (exchange->outgoing.body->is_waiting || dog->expect_ns != 0) {
+            dog->blocked_ns = 0;
+        } else if (dog->blocked_ns == 0 || exchange->stream.sent_body_bytes != exchange->sent_mark) {
+            dog->blocked_ns = now(conn);
+            exchange->sent_mark = exchange->stream.sent_body_bytes;
+            tern_exchange_watch(exchange);
+        }
+    }
 }
 
 static void pump(struct tern_conn *conn)
@@ -422,8 +537,7 @@ static void pump(struct tern_conn *conn)
     conn->is_pumping = false;
     if (step == STEP_GONE)
         return;
-    if (conn->exchange != NULL)
-        watch_silence(conn->exchange, now(conn));
-    else if (step == STEP_WAIT)
+    watch_uploads(conn);
+    if (step == STEP_WAIT)
         settle(conn);
 }

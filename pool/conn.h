@@ -6,6 +6,7 @@
  *
  *  1. DIALLING belongs to its dial (pool/dial.h) until it is ready; from IDLE on it belongs to its bucket.
  *  2. Only the pump calls feed and pull, and never from inside itself.
+ *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away.
  *  3. An idle connection holds no buffers, stays watched, and closes on whatever arrives.
  *  4. CLOSED is final. The memory goes with the graveyard. */
 #ifndef TERN_POOL_CONN_H
@@ -20,8 +21,8 @@
 /* Writes likewise: 8 x what a body's source lends at a time. */
 #define TERN_CONN_WRITES_MAX 8
 
-/* A server closes an idle connection at its own timeout; a request that crosses that is lost. So the hint is taken with this
- * much less (Keep-Alive: timeout=5 is 4 s). */
+/* A server closes an idle connection at its own timeout; a request that crosses that is lost. So the hint is taken with
+ * this much less (Keep-Alive: timeout=5 is 4 s). */
 #define TERN_IDLE_HINT_MARGIN_NS TERN_S
 
 enum tern_conn_state { TERN_CONN_DIALLING, TERN_CONN_IDLE, TERN_CONN_ACTIVE, TERN_CONN_CLOSED };
@@ -46,15 +47,25 @@ struct tern_conn {
     struct tern_tcp tcp;
     struct tern_bytestream *stream; /* the top: tcp's, or TLS over it */
     struct tern_codec *codec;
-    struct tern_h1 h1;
+    union {
+        struct tern_h1 h1;
+        struct tern_h2 h2;
+    };
+    bool is_h2;            /* which of them */
     struct tern_buf stash; /* read, but not taken by the codec (its stream is paused) */
 
-    struct tern_exchange *exchange;
+    struct tern_list exchanges; /* tern_exchange.node, in the order of their start */
+    uint32_t exchange_count;
+    uint32_t upload_count; /* of them: with a body */
     struct tern_task pump;
     struct tern_timer expiry;
     bool is_pumping;
+    bool is_private; /* its one exchange wants it for itself */
+    bool is_sharing; /* waiters are being served */
+    bool is_blocked; /* the peer takes nothing for now: the write limits of the exchanges run */
     uint64_t opened_ns;
     uint64_t idle_ns; /* since when */
+    uint64_t calm_ns; /* h2: when the allowances against floods were whole */
     uint64_t uses;
 
     char local[TERN_ADDRESS_TEXT_MAX];
@@ -70,14 +81,22 @@ struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *buck
 /* Hears of stream from now on; it is the top of the connection. */
 void tern_conn_listen(struct tern_conn *conn, struct tern_bytestream *stream);
 
-/* The stream is ready: sets up the codec and moves to IDLE, belonging to the bucket but not yet in its list. */
-void tern_conn_ready(struct tern_conn *conn, const struct tern_codec_limits *limits);
+/* The stream is ready: sets up the codec and moves to IDLE, belonging to the bucket but not yet in its list.
+ * Errors: TERN_ENOMEM; then nothing has changed. */
+TERN_MUST_USE enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2);
 
-/* Begins exchange on an idle connection that is on no list and writes what it can. Events may come from inside. */
+/* Begins exchange on a connection that has room for it and, if idle, is on no list; writes what it can. Events may come
+ * from inside. */
 void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange);
 
 /* Cuts the exchange off. The connection is closed or, if nothing of the exchange was written, pooled, from a task. */
 void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange);
+
+/* Takes the exchange off: it has ended, or is cut off. */
+void tern_conn_detach(struct tern_conn *conn, struct tern_exchange *exchange);
+
+/* How many more exchanges it takes now. */
+uint32_t tern_conn_room(const struct tern_conn *conn);
 
 /* After a credit, a resume, body bytes: pump again, from a task. */
 void tern_conn_wake(struct tern_conn *conn);
@@ -85,7 +104,8 @@ void tern_conn_wake(struct tern_conn *conn);
 /* True if it may take another exchange: young, unused and quiet enough. */
 bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns);
 
-/* Closes it from any state. is_orderly: says close_notify where that can be said at once. Its exchange must have ended. */
+/* Closes it from any state. is_orderly: says close_notify where that can be said at once. Its exchanges must have
+ * ended. */
 void tern_conn_close(struct tern_conn *conn, bool is_orderly);
 
 #endif

@@ -93,12 +93,18 @@ static void fail(struct tern_dial *dial, const struct tern_fault *fault)
     tern_pool_dial_failed(dial, &copy, phase);
 }
 
-static void succeed(struct tern_dial *dial)
+static void succeed(struct tern_dial *dial, bool is_h2)
 {
     struct tern_conn *conn = dial->winner;
 
     tern_dial_report_now(dial, &dial->report);
-    tern_conn_ready(conn, &dial->profile->codec_limits);
+    if (tern_conn_ready(conn, dial->profile, is_h2) != TERN_OK) {
+        struct tern_fault fault;
+
+        tern_fault_plain(&fault, TERN_ENOMEM);
+        fail(dial, &fault);
+        return;
+    }
     release(dial, conn);
     tern_pool_dialled(dial, conn);
 }
@@ -118,8 +124,15 @@ static void on_deadline(struct tern_timer *timer)
 
 /* ---- TLS ---- */
 
-/* A handshake that failed with a session on offer may fail for the session alone (the server has changed): it is forgotten by now,
- * so once more to the same address shows. Nothing of a request was sent. */
+static const char alpn_h2[] = "h2";
+
+static enum tern_http_mode mode_of(const struct tern_dial *dial)
+{
+    return dial->profile->config.http_mode;
+}
+
+/* A handshake that failed with a session on offer may fail for the session alone (the server has changed): it is
+ * forgotten by now, so once more to the same address shows. Nothing of a request was sent. */
 static void fail_tls(struct tern_dial *dial, const struct tern_fault *fault)
 {
     struct tern_conn *conn = dial->winner;
@@ -147,6 +160,7 @@ static void handshake(struct tern_dial *dial)
     struct tern_conn *conn = dial->winner;
     enum tern_flow flow = tern_bytestream_handshake(conn->stream);
     struct tern_client_stats *stats = dial->pool->stats;
+    bool is_h2;
 
     if (flow == TERN_FLOW_WANT_READ || flow == TERN_FLOW_WANT_WRITE)
         return;
@@ -162,21 +176,32 @@ static void handshake(struct tern_dial *dial)
     tern_exchange_trace(dial->exchange, "%s, %s%s%s", conn->tls.version, conn->tls.suite,
                         conn->tls.resumed ? ", resumed" : "",
                         conn->tls_verify != TERN_OK ? ", certificate NOT verified" : "");
-    if (dial->state != TERN_DIAL_ENDED)
-        succeed(dial);
+    if (dial->state == TERN_DIAL_ENDED)
+        return;
+    is_h2 = conn->tls.alpn != NULL && strcmp(conn->tls.alpn, alpn_h2) == 0;
+    if (mode_of(dial) == TERN_HTTP_MODE_2_ONLY && !is_h2) {
+        struct tern_fault fault;
+
+        tern_fault_set(&fault, TERN_EPROTO_VERSION, "%s does not speak HTTP/2 (ALPN), which http_mode asks for",
+                       dial->bucket->origin.host.text);
+        fail(dial, &fault);
+        return;
+    }
+    succeed(dial, is_h2);
 }
 
 static void tls_begin(struct tern_dial *dial)
 {
-    static const char *const alpn[] = {"http/1.1"};
+    static const char *const alpn[] = {alpn_h2, "http/1.1"};
+    enum tern_http_mode mode = mode_of(dial);
     struct tern_conn *conn = dial->winner;
     const struct tern_origin *origin = &dial->bucket->origin;
     struct tern_tls_open how = {.lower = &conn->tcp.stream,
                                 .profile = dial->profile->tls,
                                 .host = &origin->host,
                                 .port = origin->port,
-                                .alpn = alpn,
-                                .alpn_count = 1};
+                                .alpn = mode == TERN_HTTP_MODE_1_1 ? alpn + 1 : alpn,
+                                .alpn_count = mode == TERN_HTTP_MODE_2 ? 2 : 1};
     struct tern_bytestream *stream;
     struct tern_fault fault;
 
@@ -234,7 +259,7 @@ static void win(struct tern_dial *dial, size_t racer)
     if (dial->state == TERN_DIAL_ENDED)
         return;
     if (!dial->bucket->origin.is_secure)
-        succeed(dial);
+        succeed(dial, mode_of(dial) == TERN_HTTP_MODE_2_ONLY);
     else if (!dial->needs_trust)
         tls_begin(dial);
 }
@@ -278,8 +303,8 @@ void tern_dial_on_ready(struct tern_conn *conn)
     }
 }
 
-/* The next address to try: none any more where the dial has ended. They are taken one by one, as late as can be: so the families alternate even when one was
- * looked up later than the other. */
+/* The next address to try: none any more where the dial has ended. They are taken one by one, as late as can be: so the
+ * families alternate even when one was looked up later than the other. */
 static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
 {
     if (dial->state == TERN_DIAL_ENDED || dial->address_count == TERN_DIAL_ADDRESSES_MAX)
@@ -290,7 +315,8 @@ static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
     return dial->address_count == 0;
 }
 
-/* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who lives. */
+/* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who
+ * lives. */
 static void give_up_oldest(struct tern_dial *dial)
 {
     struct tern_fault fault;

@@ -3,9 +3,9 @@
  *     START --> LOOKUP --> RACE <-> TLS --> DONE
  *        \________|__________|_______|______> FAILED
  *
- * The race is Happy Eyeballs version 2 (RFC 8305): addresses come sorted and interleaved from dns/, an attempt starts with
- * the first one, the next starts TERN_DIAL_STAGGER_NS later or as soon as one fails; the first to connect wins, the
- * others are closed. TLS is spoken with the winner only. While answers may still come the race waits for them.
+ * The race is Happy Eyeballs version 2 (RFC 8305): addresses come sorted and interleaved from dns/, an attempt starts
+ * with the first one, the next starts TERN_DIAL_STAGGER_NS later or as soon as one fails; the first to connect wins,
+ * the others are closed. TLS is spoken with the winner only. While answers may still come the race waits for them.
  *
  * What is traced goes to the user, who may answer with a cancel: a dial may have ENDED behind every trace. */
 #ifndef TERN_POOL_DIAL_H
@@ -58,7 +58,8 @@ struct tern_dial {
     struct tern_dial_report report;
 };
 
-/* Begins, from a task, on behalf of exchange. NULL: out of memory. Its end comes through tern_pool_dialled or _dial_failed. */
+/* Begins, from a task, on behalf of exchange. NULL: out of memory. Its end comes through tern_pool_dialled or
+ * _dial_failed. */
 struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchange *exchange);
 
 /* Gives up without a word; the caller tells the pool. */

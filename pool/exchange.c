@@ -161,6 +161,37 @@ void tern_exchange_fail_later(struct tern_exchange *exchange, enum tern_phase ph
     tern_engine_defer(exchange->profile->engine, &exchange->task);
 }
 
+/* ---- the peer's silence ---- */
+
+/* Time in which the exchange takes no bytes of its own accord is not the peer's. */
+static bool is_held_back(const struct tern_exchange *exchange)
+{
+    return exchange->is_paused || exchange->stream.owed_bytes >= exchange->window_bytes;
+}
+
+void tern_exchange_listen(struct tern_exchange *exchange)
+{
+    struct tern_watchdog *dog = &exchange->watchdog;
+    bool counts = exchange->sent_ns != 0 || exchange->stream.received_head_bytes > 0;
+
+    if (exchange->state != TERN_EXCHANGE_RUNNING)
+        return;
+    if (!counts || is_held_back(exchange)) {
+        dog->silent_ns = 0;
+    } else if (dog->silent_ns == 0) {
+        dog->silent_ns = now(exchange);
+        tern_exchange_watch(exchange);
+    }
+}
+
+/* The peer has said something for this exchange. */
+static void heard(struct tern_exchange *exchange)
+{
+    if (exchange->watchdog.silent_ns != 0)
+        exchange->watchdog.silent_ns = now(exchange);
+    tern_exchange_listen(exchange);
+}
+
 /* ---- what the codec says ---- */
 
 static void on_informational(struct tern_stream *stream, const struct tern_head *head)
@@ -169,6 +200,7 @@ static void on_informational(struct tern_stream *stream, const struct tern_head 
 
     if (head->status == 100)
         exchange->watchdog.expect_ns = 0;
+    heard(exchange);
     exchange->events->on_informational(exchange, head);
 }
 
@@ -179,12 +211,16 @@ static void on_head(struct tern_stream *stream, const struct tern_head *head)
     exchange->answered_ns = now(exchange);
     exchange->watchdog.head_ns = 0;
     exchange->watchdog.expect_ns = 0;
+    heard(exchange);
     exchange->events->on_head(exchange, head);
 }
 
 static void on_body(struct tern_stream *stream, const uint8_t *data, size_t len)
 {
-    of_stream(stream)->events->on_body(of_stream(stream), data, len);
+    struct tern_exchange *exchange = of_stream(stream);
+
+    exchange->events->on_body(exchange, data, len);
+    heard(exchange); /* once it is known whether its window has room */
 }
 
 static void on_trailers(struct tern_stream *stream, const struct tern_field *fields, size_t count)
@@ -197,17 +233,19 @@ static void on_sent(struct tern_stream *stream)
     struct tern_exchange *exchange = of_stream(stream);
 
     exchange->sent_ns = now(exchange);
-    exchange->watchdog.silent_ns = exchange->is_paused ? 0 : exchange->sent_ns;
+    exchange->watchdog.blocked_ns = 0;
+    exchange->watchdog.expect_ns = 0;
     if (exchange->answered_ns == 0 && !exchange->is_paused)
         exchange->watchdog.head_ns = exchange->sent_ns;
-    exchange->watchdog.expect_ns = 0;
+    tern_exchange_listen(exchange);
+    tern_exchange_watch(exchange);
 }
 
 static void on_end(struct tern_stream *stream)
 {
     struct tern_exchange *exchange = of_stream(stream);
 
-    exchange->conn->exchange = NULL;
+    tern_conn_detach(exchange->conn, exchange);
     tern_exchange_end(exchange, TERN_PHASE_DONE, NULL, TERN_REPLAY_ANSWERED);
 }
 
@@ -222,7 +260,7 @@ static void on_error(struct tern_stream *stream, const struct tern_fault *fault,
         tern_error_class(fault->error) == TERN_CLASS_PEER)
         replay = TERN_REPLAY_STALE;
     phase = tern_exchange_phase(exchange);
-    conn->exchange = NULL;
+    tern_conn_detach(conn, exchange);
     tern_exchange_end(exchange, phase, fault, replay);
 }
 
@@ -268,7 +306,6 @@ static void on_limit(struct tern_exchange *exchange, const struct tern_watchdog_
 {
     struct tern_pool *pool = TERN_CONTAINER_OF(exchange->transport, struct tern_pool, transport);
     enum tern_phase phase = tern_exchange_phase(exchange);
-    enum tern_replay replay = tern_exchange_replay(exchange);
     struct tern_fault fault;
 
     set_limit_fault(&fault, exchange, verdict);
@@ -283,7 +320,8 @@ static void on_limit(struct tern_exchange *exchange, const struct tern_watchdog_
         tern_exchange_waited(exchange, &report);
         tern_pool_unwait(pool, exchange);
     }
-    tern_exchange_end(exchange, phase, &fault, replay);
+    /* Only now: a cancel may still count what goes out all the same. */
+    tern_exchange_end(exchange, phase, &fault, tern_exchange_replay(exchange));
 }
 
 static void on_timer(struct tern_timer *timer)

@@ -58,6 +58,7 @@ static struct tern_bucket *bucket_get(struct tern_pool *pool, const struct tern_
     bucket->profile = tern_profile_acquire(exchange->profile);
     bucket->origin = *exchange->origin;
     tern_list_init(&bucket->idle);
+    tern_list_init(&bucket->shared);
     tern_list_init(&bucket->waiters);
     tern_list_init(&bucket->dials);
     tern_hash_insert(&pool->buckets, &bucket->hash, hash);
@@ -178,7 +179,17 @@ static bool rehome(struct tern_dial *dial)
     return true;
 }
 
-/* An idle connection makes room. (Of the waiter's own host there is one only where the waiter wants none that was used.) */
+/* An idle connection makes room. (Of the waiter's own host there is one only where the waiter wants none that was
+ * used.) */
+/* Where HTTP/2 may be spoken one dial at a time goes on: what it brings may carry all who wait. */
+static bool is_one_dial_enough(const struct tern_bucket *bucket)
+{
+    enum tern_http_mode mode = bucket->profile->config.http_mode;
+
+    return (mode == TERN_HTTP_MODE_2_ONLY || (mode == TERN_HTTP_MODE_2 && bucket->origin.is_secure)) &&
+           bucket->spoke != TERN_HTTP_1_1 && !tern_list_is_empty(&bucket->dials);
+}
+
 static bool may_dial(const struct tern_pool *pool, const struct tern_bucket *bucket)
 {
     return (bucket->connection_count < pool->limits.connections_per_host_max || !tern_list_is_empty(&bucket->idle)) &&
@@ -219,14 +230,14 @@ static struct tern_dial *find_orphan(struct tern_bucket *bucket)
     return NULL;
 }
 
-/* Sees to it that a dial goes on for a waiter, if the limits allow. One that lost its waiter is as good as a new one: so there are
- * never more connections than there were calls at once. False: out of memory. */
+/* Sees to it that a dial goes on for a waiter, if the limits allow. One that lost its waiter is as good as a new one:
+ * so there are never more connections than there were calls at once. False: out of memory. */
 static bool provide(struct tern_pool *pool, struct tern_exchange *exchange)
 {
     struct tern_dial *orphan = find_orphan(exchange->bucket);
 
     if (orphan == NULL)
-        return !may_dial(pool, exchange->bucket) || dial_for(pool, exchange);
+        return is_one_dial_enough(exchange->bucket) || !may_dial(pool, exchange->bucket) || dial_for(pool, exchange);
     marry(orphan, exchange, pool->engine->now_ns);
     tern_exchange_watch(exchange);
     return true;
@@ -320,6 +331,48 @@ static void serve(struct tern_pool *pool, struct tern_exchange *exchange, struct
     tern_conn_assign(conn, exchange);
 }
 
+/* Of the active connections the one with most room, so that streams are spread. NULL: none has any. */
+static struct tern_conn *find_shared(struct tern_bucket *bucket)
+{
+    struct tern_conn *best = NULL;
+    uint32_t best_room = 0;
+
+    TERN_LIST_FOREACH(node, &bucket->shared) {
+        struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, bucket_node);
+        uint32_t room = tern_conn_room(conn);
+
+        if (room > best_room) {
+            best_room = room;
+            best = conn;
+        }
+    }
+    return best;
+}
+
+void tern_pool_unshare(struct tern_conn *conn)
+{
+    tern_list_remove(&conn->bucket_node);
+}
+
+void tern_pool_share(struct tern_conn *conn)
+{
+    struct tern_exchange *exchange;
+
+    if (conn->state != TERN_CONN_ACTIVE)
+        return;
+    conn->is_sharing = true;
+    while (conn->state == TERN_CONN_ACTIVE && tern_conn_room(conn) > 0 &&
+           (exchange = first_for(conn->bucket, conn)) != NULL)
+        serve(conn->pool, exchange, conn);
+    conn->is_sharing = false;
+    if (conn->state != TERN_CONN_ACTIVE)
+        return;
+    if (tern_conn_room(conn) == 0)
+        tern_pool_unshare(conn);
+    else if (!tern_list_is_linked(&conn->bucket_node))
+        tern_list_push_back(&conn->bucket->shared, &conn->bucket_node);
+}
+
 void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
 {
     struct tern_exchange *exchange;
@@ -365,10 +418,12 @@ void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn)
             exchange->watchdog.dialling_ns = 0;
             exchange->watchdog.waiting_ns = dial->pool->engine->now_ns;
             tern_exchange_watch(exchange);
-            tern_engine_defer(dial->pool->engine, &dial->pool->serve);
         }
     }
     tern_pool_offer(dial->pool, conn);
+    tern_pool_share(conn);
+    if (dial->pool->waiter_count > 0) /* what it spoke, and how much room it has, may change who is dialled for */
+        tern_engine_defer(dial->pool->engine, &dial->pool->serve);
 }
 
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase)
@@ -403,8 +458,10 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     bucket = bucket_get(pool, exchange);
     if (bucket == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
-    /* Where one is idle nobody waits but for a fresh one. */
-    conn = exchange->is_fresh ? NULL : take_idle(pool, bucket);
+    /* Where one has room nobody waits but for a fresh one. */
+    conn = exchange->is_fresh ? NULL : find_shared(bucket);
+    if (conn == NULL && !exchange->is_fresh)
+        conn = take_idle(pool, bucket);
     if (conn != NULL) {
         exchange->bucket = bucket;
         tern_exchange_waited(exchange, NULL);
@@ -430,7 +487,6 @@ static void pool_cancel(struct tern_exchange *exchange)
     struct tern_pool *pool = TERN_CONTAINER_OF(exchange->transport, struct tern_pool, transport);
 
     enum tern_phase phase = tern_exchange_phase(exchange);
-    enum tern_replay replay = tern_exchange_replay(exchange);
 
     if (exchange->state == TERN_EXCHANGE_IDLE)
         return;
@@ -438,7 +494,7 @@ static void pool_cancel(struct tern_exchange *exchange)
         tern_conn_cancel(exchange->conn, exchange);
     else if (exchange->state == TERN_EXCHANGE_WAITING)
         tern_pool_unwait(pool, exchange);
-    tern_exchange_close(exchange, phase, NULL, replay);
+    tern_exchange_close(exchange, phase, NULL, tern_exchange_replay(exchange));
 }
 
 static void pool_credit(struct tern_exchange *exchange, uint32_t bytes)
@@ -448,8 +504,10 @@ static void pool_credit(struct tern_exchange *exchange, uint32_t bytes)
     if (conn == NULL)
         return;
     conn->codec->ops->credit(conn->codec, &exchange->stream, bytes);
-    if (!conn->is_pumping)
-        tern_conn_wake(conn);
+    if (conn->is_pumping)
+        return;
+    tern_exchange_listen(exchange);
+    tern_conn_wake(conn);
 }
 
 /* Time that the user takes is not the peer's: what waits for its bytes stands still, and begins anew. */
@@ -484,6 +542,7 @@ static void pool_pause(struct tern_exchange *exchange, bool is_paused)
     if (!is_paused)
         release_watchdog(exchange, conn->pool->engine->now_ns);
     conn->codec->ops->pause(conn->codec, &exchange->stream, is_paused);
+    tern_exchange_listen(exchange);
     tern_conn_wake(conn);
 }
 
@@ -556,7 +615,8 @@ void tern_pool_deinit(struct tern_pool *pool)
     tern_pool_drop(pool);
     tern_task_cancel(&pool->serve);
     tern_hash_deinit(&pool->buckets);
-    tern_h1_spares_deinit(&pool->spares);
+    tern_h1_spares_deinit(&pool->h1_spares);
+    tern_h2_spares_deinit(&pool->h2_spares);
 }
 
 void tern_pool_check(const struct tern_pool *pool)
@@ -579,7 +639,7 @@ void tern_pool_check(const struct tern_pool *pool)
         TERN_LIST_FOREACH(kept, (struct tern_list *)&bucket->idle) {
             const struct tern_conn *conn = TERN_CONTAINER_OF(kept, struct tern_conn, bucket_node);
 
-            TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange == NULL && conn->bucket == bucket);
+            TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange_count == 0 && conn->bucket == bucket);
             idle++;
         }
     }

@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "pool/transport.h"
 #include "proto/h1.h"
+#include "proto/h2.h"
 #include "tls/provider.h"
 
 /* All connections of one key. The hash finds it, the whole key decides. */
@@ -31,9 +32,11 @@ struct tern_bucket {
     struct tern_profile *profile; /* one with the key's shape; owned count */
     struct tern_origin origin;
     struct tern_list idle;    /* tern_conn.bucket_node, the latest used first */
+    struct tern_list shared;  /* tern_conn.bucket_node: active ones that had room for more when last looked at */
     struct tern_list waiters; /* tern_exchange.node, first come first */
     struct tern_list dials;   /* tern_dial.node */
     uint32_t connection_count;
+    enum tern_http_version spoke; /* what its latest connection spoke, or TERN_HTTP_NONE */
 };
 
 struct tern_pool {
@@ -42,7 +45,8 @@ struct tern_pool {
     struct tern_tls_provider *tls;
     struct tern_limits limits;
     struct tern_client_stats *stats; /* the client's */
-    struct tern_h1_spares spares;    /* what exchanges under way work in */
+    struct tern_h1_spares h1_spares; /* what exchanges under way work in */
+    struct tern_h2_spares h2_spares;
     struct tern_hash buckets;
     struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
     struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */
@@ -79,13 +83,19 @@ void tern_pool_check(const struct tern_pool *pool);
 /* A connection that can carry an exchange: gives it to the first waiter, keeps it idle, or closes it. */
 void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn);
 
+/* An active connection that may have room for more: serves waiters, and is found by calls that come. unshare takes it
+ * off. */
+void tern_pool_share(struct tern_conn *conn);
+void tern_pool_unshare(struct tern_conn *conn);
+
 /* Takes an idle connection off the lists: it is used or closed now. */
 void tern_pool_unidle(struct tern_pool *pool, struct tern_conn *conn);
 
 /* A connection or dial of the bucket has gone. The bucket may be gone afterwards. */
 void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket);
 
-/* A dial has ended with a connection (its exchange, if any, is served, or another is and theirs changes hands), or without. */
+/* A dial has ended with a connection (its exchange, if any, is served, or another is and theirs changes hands), or
+ * without. */
 void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn);
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase);
 
@@ -105,7 +115,8 @@ enum tern_replay tern_exchange_replay(const struct tern_exchange *exchange);
 /* The wait for a connection is over: fills in how long its parts took. dial NULL: there was none. */
 void tern_exchange_waited(struct tern_exchange *exchange, const struct tern_dial_report *dial);
 
-/* Ends the exchange, which neither waits nor is on a connection any more: fills in the result and calls on_end. fault NULL: well. */
+/* Ends the exchange, which neither waits nor is on a connection any more: fills in the result and calls on_end. fault
+ * NULL: well. */
 void tern_exchange_end(struct tern_exchange *exchange, enum tern_phase phase, const struct tern_fault *fault,
                        enum tern_replay replay);
 
@@ -118,6 +129,10 @@ void tern_exchange_fail_later(struct tern_exchange *exchange, enum tern_phase ph
 
 /* Sets the timer again if the watchdog's next deadline is earlier. */
 void tern_exchange_watch(struct tern_exchange *exchange);
+
+/* Sees whether the peer's silence counts now: once the request is out or an answer has begun, while somebody listens.
+ * */
+void tern_exchange_listen(struct tern_exchange *exchange);
 
 void tern_exchange_trace(struct tern_exchange *exchange, const char *format, ...) TERN_PRINTF(2, 3);
 

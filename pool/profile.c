@@ -11,8 +11,8 @@
 #include "proto/request.h"
 #include "tls/provider.h"
 
-/* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see shape_build), the rest
- * does not. Whoever adds a field decides, and then moves the size. */
+/* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
+ * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
 _Static_assert(sizeof(struct tern_client_config) == 368,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), user_agent, fields");
@@ -162,6 +162,10 @@ static enum tern_error check(const struct tern_client_config *config, struct ter
     if (config->ip_family != TERN_IP_ANY && config->ip_family != TERN_IP_V4 && config->ip_family != TERN_IP_V6)
         return tern_fault_set(why, TERN_ECONFIG, "ip_family %d: must be TERN_IP_ANY, TERN_IP_V4 or TERN_IP_V6",
                               (int)config->ip_family);
+    if (config->http_mode != TERN_HTTP_MODE_1_1 && config->http_mode != TERN_HTTP_MODE_2 &&
+        config->http_mode != TERN_HTTP_MODE_2_ONLY)
+        return tern_fault_set(why, TERN_ECONFIG, "http_mode %d: must be one of enum tern_http_mode",
+                              (int)config->http_mode);
     if ((error = check_text("name", config->name, why)) != TERN_OK ||
         (error = check_text("interface", config->interface, why)) != TERN_OK ||
         (error = check_connect_to(config, why)) != TERN_OK)
@@ -374,6 +378,7 @@ static enum tern_error shape_build(struct tern_profile *profile, const struct te
     enum tern_error error;
 
     if ((error = shape_number(shape, (uint64_t)config->ip_family)) != TERN_OK ||
+        (error = shape_number(shape, (uint64_t)config->http_mode)) != TERN_OK ||
         (error = shape_text(shape, config->interface)) != TERN_OK ||
         (error = shape_text(shape, config->unix_socket)) != TERN_OK ||
         (error = shape_connect_to(shape, config)) != TERN_OK ||

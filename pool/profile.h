@@ -1,8 +1,10 @@
-/* pool/profile.h - a client's configuration once it has been checked: a copy with every default filled in, immutable, counted.
+/* pool/profile.h - a client's configuration once it has been checked: a copy with every default filled in, immutable,
+ * counted.
  *
  * A call keeps the profile that it started under; tern_client_configure only changes which one the next call gets.
- * The shape is the part of the pool key that comes from configuration: every setting is declared in profile.c as shaping a connection or
- * not, and the shape holds all those that do, each with its length before it, so that no two configurations run together. */
+ * The shape is the part of the pool key that comes from configuration: every setting is declared in profile.c as
+ * shaping a connection or not, and the shape holds all those that do, each with its length before it, so that no two
+ * configurations run together. */
 #ifndef TERN_POOL_PROFILE_H
 #define TERN_POOL_PROFILE_H
 
@@ -48,15 +50,16 @@ struct tern_profile {
     struct tern_engine *engine;
 };
 
-/* Stand-ins for the rooms below: what tests and the simulator put in place of c-ares and mbedTLS. NULL: the real ones. */
+/* Stand-ins for the rooms below: what tests and the simulator put in place of c-ares and mbedTLS. NULL: the real ones.
+ * */
 struct tern_pool_seams {
     enum tern_error (*new_resolver)(struct tern_engine *engine, struct tern_resolver **out, void *user);
     enum tern_error (*new_tls)(struct tern_engine *engine, struct tern_tls_provider **out, void *user);
     void *user;
 };
 
-/* Checks and copies config (NULL: all defaults). On success *out has one reference. The name cache of resolver is not shared with
- * an earlier profile. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
+/* Checks and copies config (NULL: all defaults). On success *out has one reference. The name cache of resolver is not
+ * shared with an earlier profile. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
                                                const struct tern_pool_seams *seams, struct tern_profile **out,
                                                struct tern_fault *why);

@@ -3,8 +3,8 @@
  * The pool is one transport; a mock is another. An exchange is one request and response; its storage is the caller's
  * and stays in place from start to on_end or cancel.
  *
- *  1. on_end comes exactly once for a started exchange, and last. Events may come from inside start (so that is the last thing
- *     its caller does), but from no other function here.
+ *  1. on_end comes exactly once for a started exchange, and last. Events may come from inside start (so that is the
+ *     last thing its caller does), but from no other function here.
  *  2. After cancel no event comes. cancel may be called from inside any event.
  *  3. The transport judges nothing: it says how an exchange failed (fault and replay class); whether another attempt
  *     is made is the call's to decide. */
@@ -66,6 +66,7 @@ struct tern_exchange {
     struct tern_list pool_node; /* among the pool's */
     struct tern_stream stream;
     struct tern_watchdog watchdog;
+    uint64_t sent_mark; /* body bytes that were sent when the write limit began to run */
     struct tern_timer timer;
     struct tern_task task;
     struct tern_bucket *bucket;

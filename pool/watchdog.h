@@ -1,7 +1,8 @@
-/* pool/watchdog.h - all time limits of one exchange, as pure arithmetic: facts in, the next deadline or the limit that passed out.
+/* pool/watchdog.h - all time limits of one exchange, as pure arithmetic: facts in, the next deadline or the limit that
+ * passed out.
  *
- * One timer serves them all: it is armed for the earliest deadline and set again only for an earlier one. When it fires the
- * facts are asked again, so progress costs an assignment, not a timer operation. A fact of 0 means "not so now". */
+ * One timer serves them all: it is armed for the earliest deadline and set again only for an earlier one. When it fires
+ * the facts are asked again, so progress costs an assignment, not a timer operation. A fact of 0 means "not so now". */
 #ifndef TERN_POOL_WATCHDOG_H
 #define TERN_POOL_WATCHDOG_H
 

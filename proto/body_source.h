@@ -21,6 +21,7 @@ struct tern_body_source_ops {
 
 struct tern_body_source {
     const struct tern_body_source_ops *ops;
+    bool is_waiting; /* the last peek answered TERN_READ_WAIT: what does not go out now is nobody's fault */
 };
 
 #endif

@@ -97,6 +97,8 @@ struct tern_codec_ops {
     /* The body source has something again, or (continue_body) the wait for 100 is over. */
     void (*body_ready)(struct tern_codec *codec, struct tern_stream *stream);
     void (*continue_body)(struct tern_codec *codec, struct tern_stream *stream);
+    /* Whether feed has use for bytes now: false while the only stream of an h1 connection takes none, and when closed. */
+    bool (*wants_input)(const struct tern_codec *codec);
     /* How many more streams it takes now. */
     uint32_t (*capacity)(const struct tern_codec *codec);
     enum tern_codec_state (*state)(const struct tern_codec *codec);

@@ -256,6 +256,15 @@ static void continue_body(struct tern_codec *codec, struct tern_stream *stream)
         tern_h1_lift_hold(h1);
 }
 
+static bool wants_input(const struct tern_codec *codec)
+{
+    const struct tern_h1 *h1 = (const struct tern_h1 *)codec;
+
+    if (h1->stream == NULL)
+        return h1->state == TERN_CODEC_OPEN;
+    return !h1->paused && h1->stream->owed_bytes < h1->stream->window_bytes;
+}
+
 static uint32_t capacity(const struct tern_codec *codec)
 {
     const struct tern_h1 *h1 = (const struct tern_h1 *)codec;
@@ -295,6 +304,7 @@ void tern_h1_init(struct tern_h1 *h1, const struct tern_codec_limits *limits, st
         .pause = pause_body,
         .body_ready = body_ready,
         .continue_body = continue_body,
+        .wants_input = wants_input,
         .capacity = capacity,
         .state = state,
         .idle_hint_ns = idle_hint_ns,

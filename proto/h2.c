@@ -247,6 +247,11 @@ static void continue_body(struct tern_codec *codec, struct tern_stream *stream)
     }
 }
 
+static bool wants_input(const struct tern_codec *codec)
+{
+    return ((const struct tern_h2 *)codec)->state != TERN_CODEC_CLOSED;
+}
+
 static uint32_t capacity(const struct tern_codec *codec)
 {
     const struct tern_h2 *h2 = (const struct tern_h2 *)codec;
@@ -403,6 +408,7 @@ enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits 
         .pause = pause_body,
         .body_ready = body_ready,
         .continue_body = continue_body,
+        .wants_input = wants_input,
         .capacity = capacity,
         .state = state,
         .idle_hint_ns = idle_hint_ns,

@@ -109,6 +109,13 @@ struct tern_tls_config {
     bool no_resumption;      /* never offer a session ticket */
 };
 
+/* Which HTTP a client speaks. */
+enum tern_http_mode {
+    TERN_HTTP_MODE_1_1 = 0, /* HTTP/1.1 alone */
+    TERN_HTTP_MODE_2,     /* over TLS HTTP/2 where the server takes it (ALPN), else HTTP/1.1; over plaintext HTTP/1.1 */
+    TERN_HTTP_MODE_2_ONLY /* HTTP/2 and nothing else: over plaintext by prior knowledge (RFC 9113 3.3) */
+};
+
 struct tern_client_config {
     const char *name; /* what tern_client_name gives, to tell clients apart. Default "default" */
     struct tern_timeouts timeouts;
@@ -117,6 +124,7 @@ struct tern_client_config {
     struct tern_tls_config tls;
 
     enum tern_ip_family ip_family;            /* shapes */
+    enum tern_http_mode http_mode;            /* shapes. Default HTTP/1.1 */
     const char *interface;                    /* shapes: bind to this local address, or interface name */
     const char *unix_socket;                  /* shapes: connect to this path whatever the URL's host */
     const struct tern_connect_to *connect_to; /* shapes */

@@ -1,4 +1,5 @@
-/* What a peer, a user or a fork can do at the worst moment: each case broke something once, or would if a check were gone. */
+/* What a peer, a user or a fork can do at the worst moment: each case broke something once, or would if a check were
+ * gone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -345,7 +346,8 @@ static void die_then_answer(struct simio_peer *peer, void *user)
         simio_say(peer, OK_HI);
 }
 
-/* A call in which all that is traced happens, cancelled in the callback of number at. False: it has no such callback. */
+/* A call in which all that is traced happens, cancelled in the callback of number at. False: it has no such callback.
+ * */
 static bool run_cancelled(enum deed deed, int at)
 {
     static const struct tern_handlers handlers = {.on_head = on_head, .on_done = on_done, .on_trace = on_trace};

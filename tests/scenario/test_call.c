@@ -1,4 +1,5 @@
-/* A call in its user's hands: every function from every callback, pausing, windows, limits, and handles that are stale. */
+/* A call in its user's hands: every function from every callback, pausing, windows, limits, and handles that are
+ * stale. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* tern inside another program: responses in one piece, blocking calls, the engine's end, other threads, a fork, files that wait. */
+/* tern inside another program: responses in one piece, blocking calls, the engine's end, other threads, a fork, files
+ * that wait. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,4 +1,5 @@
-/* Who gets a connection: limits, order, the race between a freed and a dialled one, what shapes one, cancelling, closing. */
+/* Who gets a connection: limits, order, the race between a freed and a dialled one, what shapes one, cancelling,
+ * closing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,7 +174,8 @@ static void test_freed_connection_wins_against_a_dial(void **state)
     scenario_close(&s);
 }
 
-/* The dial whose waiter was served otherwise is the next caller's: there are never more connections than calls at once. */
+/* The dial whose waiter was served otherwise is the next caller's: there are never more connections than calls at
+ * once. */
 static void test_dial_without_a_waiter_is_taken_over(void **state)
 {
     struct scenario s;
@@ -202,7 +204,8 @@ static void test_cancel_gives_everything_back(void **state)
 
     (void)state;
     scenario_open(&s, NULL);
-    /* Before the first turn; while the name is looked up; while it connects; while it waits for the answer; in the body. */
+    /* Before the first turn; while the name is looked up; while it connects; while it waits for the answer; in the
+     * body. */
     for (int at = 0; at < 5; at++) {
         struct tern_request request = {.url = TERN_STR("http://a.test/")};
         uint64_t step_ns = 10 * TERN_MS;
@@ -357,7 +360,8 @@ static void test_drop_from_inside_a_callback(void **state)
     scenario_close(&s);
 }
 
-/* An answer that comes before the request was taken in full is the answer, though the connection breaks under the rest. */
+/* An answer that comes before the request was taken in full is the answer, though the connection breaks under the
+ * rest. */
 static void test_early_answer_to_an_upload_is_kept(void **state)
 {
     static char body[100000];

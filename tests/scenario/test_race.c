@@ -1,4 +1,5 @@
-/* Which address a call ends up on: Happy Eyeballs (RFC 8305) in virtual time, names that fail, and what is dialled instead. */
+/* Which address a call ends up on: Happy Eyeballs (RFC 8305) in virtual time, names that fail, and what is dialled
+ * instead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* A handshake that fails with a session on offer is tried once more without one. TLS is a stand-in that fails on demand. */
+/* A handshake that fails with a session on offer is tried once more without one. TLS is a stand-in that fails on
+ * demand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -99,7 +99,8 @@ static void test_keep_alive_hint_is_honoured_with_a_margin(void **state)
     scenario_close(&s);
 }
 
-/* A FIN, an RST or a stray byte closes an idle connection the moment it comes, so that the next call does not get it. */
+/* A FIN, an RST or a stray byte closes an idle connection the moment it comes, so that the next call does not get it.
+ * */
 static void test_idle_connection_that_says_anything_is_closed(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Whole answers, split and cut at each of their bytes: how bytes arrive changes nothing, where they stop decides everything. */
+/* Whole answers, split and cut at each of their bytes: how bytes arrive changes nothing, where they stop decides
+ * everything. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

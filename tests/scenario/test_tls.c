@@ -1,4 +1,5 @@
-/* A whole client over TLS: handshakes in pieces, certificates that do not hold, resumption, and ends that are told or not. */
+/* A whole client over TLS: handshakes in pieces, certificates that do not hold, resumption, and ends that are told or
+ * not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

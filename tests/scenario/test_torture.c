@@ -1,5 +1,6 @@
-/* Nothing to be had: each allocation refused in turn, and from there on all of them; sockets and connects that fail. Whatever is
- * refused, every call that was started ends once, and all memory, every socket and every place comes back. */
+/* Nothing to be had: each allocation refused in turn, and from there on all of them; sockets and connects that fail.
+ * Whatever is refused, every call that was started ends once, and all memory, every socket and every place comes back.
+ * */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -226,8 +227,8 @@ static void open_world(struct scenario *s, bool *has_died)
     simio_serve(s->sim, SCENARIO_ADDRESS, on_heard, has_died);
 }
 
-/* A race that could not dial the address that lives is left with the one that does not; an upload whose connection was not warmed
- * up is on a fresh one that dies. */
+/* A race that could not dial the address that lives is left with the one that does not; an upload whose connection was
+ * not warmed up is on a fresh one that dies. */
 static bool is_for_want_of_memory(size_t story, enum tern_error error)
 {
     return error == TERN_ENOMEM || (stories[story] == race && error == TERN_ECONNECT_TIMEOUT) ||

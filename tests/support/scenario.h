@@ -74,8 +74,8 @@ bool scenario_heard(struct simio_peer *peer, const char *text);
 /* Lets time pass, and checks the pool's invariants. */
 void scenario_run(struct scenario *s, uint64_t ns);
 
-/* Asserts what was seen since the last time, and forgets it. "done" is an end without error, else it is "done ETIMEOUT WAIT": the
- * error without TERN_ and the phase. */
+/* Asserts what was seen since the last time, and forgets it. "done" is an end without error, else it is "done ETIMEOUT
+ * WAIT": the error without TERN_ and the phase. */
 void seen_is(struct seen *seen, const char *expected);
 
 struct tern_client_stats scenario_stats(struct scenario *s);
