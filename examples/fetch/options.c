@@ -82,7 +82,7 @@ static bool call_write_out(struct options *o, const char *value, unsigned depth,
 
 #define AT(member) offsetof(struct options, member)
 
-/* IGNORED: -q counts only as the first argument, and there is no other version than HTTP/1.1. */
+/* IGNORED: -q counts only as the first argument. */
 static const struct option table[] = {
     {0, "cacert", TEXT, AT(ca_file), 0, NULL},
     {0, "capath", TEXT, AT(ca_dir), 0, NULL},
@@ -102,7 +102,9 @@ static const struct option table[] = {
     {'I', "head", SWITCH, AT(head), 0, NULL},
     {'H', "header", CALL, 0, 0, call_header},
     {'h', "help", SWITCH, AT(help), 0, NULL},
-    {0, "http1.1", IGNORED, 0, 0, NULL},
+    {0, "http1.1", CHOICE, AT(http_mode), TERN_HTTP_MODE_1_1, NULL},
+    {0, "http2", CHOICE, AT(http_mode), TERN_HTTP_MODE_2, NULL},
+    {0, "http2-prior-knowledge", CHOICE, AT(http_mode), TERN_HTTP_MODE_2_ONLY, NULL},
     {'i', "include", SWITCH, AT(include), 0, NULL},
     {'k', "insecure", SWITCH, AT(insecure), 0, NULL},
     {0, "interface", TEXT, AT(interface), 0, NULL},

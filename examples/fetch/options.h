@@ -30,7 +30,8 @@ struct options {
     const char *range;
 
     /* The connection. */
-    unsigned ip_family; /* enum tern_ip_family */
+    unsigned ip_family;
+    unsigned http_mode; /* enum tern_http_mode */
     struct strings resolve;
     struct strings connect_to;
     const char *unix_socket;

@@ -150,6 +150,7 @@ bool setup_init(struct setup *setup, const struct options *o, struct failure *fa
     config->limits.connections_per_host_max = connections;
     config->limits.idle_max = connections;
     config->ip_family = (enum tern_ip_family)o->ip_family;
+    config->http_mode = (enum tern_http_mode)o->http_mode;
     config->interface = o->interface;
     config->unix_socket = o->unix_socket;
     config->dns.servers = o->dns_servers;
