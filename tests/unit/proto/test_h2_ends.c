@@ -316,6 +316,28 @@ static void what_is_in_the_out_buffer_counts_as_sent(void **unused)
     assert_string_equal(h2_peer_log(&a), "");
 }
 
+static void a_cancel_in_the_middle_of_a_head_leaves_the_wire_whole(void **unused)
+{
+    static char value[60000];
+    const struct tern_field field = {TERN_STR("long"), {value, sizeof value}, TERN_FIELD_SECRET};
+    const struct tern_field fields[] = {field, field, field};
+    struct iovec piece[4];
+
+    (void)unused;
+    memset(value, '~', sizeof value); /* more than the out buffer has room for */
+    a.message.fields = fields;
+    a.message.field_count = 3;
+    assert_int_equal(h2_peer_submit(&a), TERN_OK);
+    assert_int_equal(rig.h2.codec.ops->pull(&rig.h2.codec, piece, 4), 1);
+    assert_true(piece[0].iov_len < 3 * sizeof value);
+    cancel(&a);
+    assert_int_equal(h2_peer_submit(&b), TERN_OK); /* perhaps with the same memory */
+    h2_rig_write(&rig, 0);
+    assert_true(b.stream.sent_head_bytes < 1000);
+    assert_non_null(strstr(h2_rig_frames(&rig), "RST_STREAM 1 8\nHEADERS 3 END"));
+    assert_string_equal(h2_peer_log(&b), "sent\n");
+}
+
 static void late_frames_are_ignored_and_counted(void **unused)
 {
     (void)unused;
@@ -340,7 +362,7 @@ static void late_frames_are_ignored_and_counted(void **unused)
 
 /* ---- from inside every event ---- */
 
-enum deed { CANCEL_OWN, CANCEL_OTHER, CANCEL_BOTH, PAUSE_OWN, SUBMIT_MORE, DEEDS };
+enum deed { CANCEL_OWN, CANCEL_AND_SUBMIT, CANCEL_OTHER, CANCEL_BOTH, PAUSE_OWN, SUBMIT_MORE, DEEDS };
 
 static struct h2_peer more;
 
@@ -353,7 +375,7 @@ static void hook(struct h2_rig *from, struct h2_peer *peer, const char *event)
     if (strcmp(event, events[what / DEEDS]) != 0) {
         return;
     }
-    if (what % DEEDS == CANCEL_OWN || what % DEEDS == CANCEL_BOTH) {
+    if (what % DEEDS == CANCEL_OWN || what % DEEDS == CANCEL_AND_SUBMIT || what % DEEDS == CANCEL_BOTH) {
         codec->ops->cancel(codec, &peer->stream);
     }
     if (what % DEEDS == CANCEL_OTHER || what % DEEDS == CANCEL_BOTH) {
@@ -367,7 +389,8 @@ static void hook(struct h2_rig *from, struct h2_peer *peer, const char *event)
         codec->ops->continue_body(codec, &peer->stream);
         codec->ops->credit(codec, &peer->stream, peer->stream.owed_bytes);
     }
-    if (what % DEEDS == SUBMIT_MORE && !more.open && codec->ops->capacity(codec) > 0) {
+    if ((what % DEEDS == SUBMIT_MORE || what % DEEDS == CANCEL_AND_SUBMIT) && !more.open &&
+        codec->ops->capacity(codec) > 0) {
         assert_int_equal(h2_peer_submit(&more), TERN_OK);
     }
 }
@@ -403,6 +426,8 @@ static void anything_may_be_done_in_any_event(void **unused)
             h2_rig_write(&rig, k);
             h2_rig_eof(&rig);
             assert_int_equal(rig.h2.open_count, 0);
+            assert_int_equal(more.body_bytes, 0); /* nothing of what was another's */
+            assert_int_equal(more.stream.received_head_bytes, 0);
             h2_peer_deinit(&more);
         }
     }
@@ -532,6 +557,7 @@ int main(void)
         T(a_shutdown_says_goodbye_and_finishes),
         T(a_cancel_before_the_first_byte_leaves_no_trace),
         T(what_is_in_the_out_buffer_counts_as_sent),
+        T(a_cancel_in_the_middle_of_a_head_leaves_the_wire_whole),
         T(late_frames_are_ignored_and_counted),
         T(anything_may_be_done_in_any_event),
         T(every_allocation_may_fail),

@@ -153,14 +153,14 @@ static void a_stream_with_a_window_of_its_own(void **unused)
     small.stream.window_bytes = 4; /* less than announced: the rest is kept here */
     assert_int_equal(h2_peer_submit(&small), TERN_OK);
     h2_peer_init(&rig, &large);
-    large.stream.window_bytes = 5000;
+    large.stream.window_bytes = 100000;
     assert_int_equal(h2_peer_submit(&large), TERN_OK);
     h2_rig_write(&rig, 0);
     assert_null(strstr(h2_rig_frames(&rig), "WINDOW_UPDATE 3")); /* the peer's window is not known to be ours yet */
     h2_put(&in, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
     feed();
     h2_rig_write(&rig, 0);
-    assert_non_null(strstr(h2_rig_frames(&rig), "WINDOW_UPDATE 3 4000\n"));
+    assert_non_null(strstr(h2_rig_frames(&rig), "WINDOW_UPDATE 3 99000\n"));
     h2_put_head(&in, 1, 0, ":status: 200");
     h2_put_data(&in, 1, H2_END_STREAM, "0123456789");
     feed();
@@ -171,7 +171,7 @@ static void a_stream_with_a_window_of_its_own(void **unused)
     credit(&small, 3);
     h2_rig_write(&rig, 0);
     assert_string_equal(h2_peer_log(&small), "sent\nhead 200\nbody \"0123\"\nbody \"456789\"\nend\n");
-    tern_h2_widen(&rig.h2, &large.stream, 6000);
+    tern_h2_widen(&rig.h2, &large.stream, 101000);
     tern_h2_widen(&rig.h2, NULL, 2 * TERN_H2_CONNECTION_WINDOW_BYTES);
     h2_rig_write(&rig, 0);
     const char *frames = h2_rig_frames(&rig);
@@ -303,6 +303,29 @@ static void uploads_obey_windows_and_the_out_buffer(void **unused)
     finish();
 }
 
+static void a_wide_window_does_not_widen_the_out_buffer(void **unused)
+{
+    struct h2_peer a;
+    struct iovec piece[4];
+
+    (void)unused;
+    begin(0);
+    h2_put_setting(&in, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, INT32_MAX);
+    h2_put_u32(&in, NGHTTP2_WINDOW_UPDATE, 0, INT32_MAX - 65535);
+    feed();
+    h2_peer_init(&rig, &a);
+    h2_peer_body(&a, NULL, 0, 3000000);
+    a.source_bytes = 3000000;
+    assert_int_equal(h2_peer_submit(&a), TERN_OK);
+    assert_int_equal(rig.h2.codec.ops->pull(&rig.h2.codec, piece, 4), 1);
+    assert_true(piece[0].iov_len >= TERN_H2_OUT_BYTES);
+    assert_true(piece[0].iov_len <= TERN_H2_OUT_BYTES + 9 + 16384);
+    h2_rig_write(&rig, 0);
+    assert_int_equal(a.stream.sent_body_bytes, 3000000);
+    h2_peer_deinit(&a);
+    finish();
+}
+
 static void settings_shrink_the_window_below_what_is_sent(void **unused)
 {
     struct h2_peer a;
@@ -408,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_thousand_streams_every_tenth_paused),
         cmocka_unit_test(many_requests_leave_in_one_write),
         cmocka_unit_test(uploads_obey_windows_and_the_out_buffer),
+        cmocka_unit_test(a_wide_window_does_not_widen_the_out_buffer),
         cmocka_unit_test(settings_shrink_the_window_below_what_is_sent),
         cmocka_unit_test(frames_are_as_large_as_settings_allow),
         cmocka_unit_test(settings_change_how_many_streams),
