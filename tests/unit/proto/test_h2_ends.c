@@ -412,6 +412,10 @@ static void anything_may_be_done_in_any_event(void **unused)
             h2_rig_write(&rig, k);
             for (int id = 1; id <= 3; id += 2) {
                 h2_put_head(&in, id, 0, ":status: 103");
+                if (id == 1 && k % 2 != 0) {
+                    h2_put_head(&in, id, H2_END_STREAM, ":status: 200\na: b");
+                    continue;
+                }
                 h2_put_head(&in, id, 0, ":status: 200\na: b");
                 h2_put_data(&in, id, 0, "one");
                 h2_put_data(&in, id, 0, "two");

@@ -250,6 +250,16 @@ static void a_refusal_keeps_the_body_here(void **unused)
     assert_int_equal(rig.h2.codec.ops->capacity(&rig.h2.codec), TERN_H2_STREAMS_MAX);
 }
 
+static void so_does_one_that_is_not_complete_yet(void **unused)
+{
+    (void)unused;
+    expect();
+    h2_put_head(&in, 1, 0, ":status: 417");
+    assert_string_equal(answer(), "head 417\n");
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "SETTINGS ACK\n");
+}
+
 static void an_answer_before_the_body_cuts_it_off_at_its_end(void **unused)
 {
     static const char *const steps[] = {"ab", NULL};
@@ -420,6 +430,7 @@ int main(void)
         T(continue_100_lets_the_body_go),
         T(so_does_the_end_of_patience),
         T(a_refusal_keeps_the_body_here),
+        T(so_does_one_that_is_not_complete_yet),
         T(an_answer_before_the_body_cuts_it_off_at_its_end),
         T(the_same_events_however_the_bytes_are_split),
         T(answers_without_a_body),

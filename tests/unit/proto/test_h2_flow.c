@@ -90,6 +90,26 @@ static void a_paused_stream_keeps_its_window_and_no_one_elses(void **unused)
     finish();
 }
 
+static void a_paused_stream_does_not_end(void **unused)
+{
+    struct h2_peer a;
+
+    (void)unused;
+    begin(0);
+    submit(&a);
+    h2_rig_write(&rig, 0);
+    pause_stream(&a, true);
+    h2_put_head(&in, 1, 0, ":status: 200");
+    h2_put_data(&in, 1, H2_END_STREAM, "");
+    feed();
+    assert_string_equal(h2_peer_log(&a), "sent\nhead 200\n");
+    pause_stream(&a, false);
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_peer_log(&a), "sent\nhead 200\nend\n");
+    h2_peer_deinit(&a);
+    finish();
+}
+
 static void only_credit_opens_the_window_again(void **unused)
 {
     struct h2_peer a;
@@ -424,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_paused_stream_keeps_its_window_and_no_one_elses),
+        cmocka_unit_test(a_paused_stream_does_not_end),
         cmocka_unit_test(only_credit_opens_the_window_again),
         cmocka_unit_test(a_peer_that_ignores_the_window_fails_and_memory_is_bounded),
         cmocka_unit_test(a_stream_with_a_window_of_its_own),
