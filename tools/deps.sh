@@ -19,7 +19,7 @@ packages_for() {
         echo dpkg-dev xz-utils bzip2 patch python3 debian-archive-keyring
         ;;
     # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.
-    test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils ;;
+    test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client ;;
     lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
     coverage) echo gcovr ;;
     *) die "no such group of packages: $1" ;;

@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 /* From here on nothing more is made until some of it is gone. OUT_MAX is that and the largest thing that is ever added:
- * an echoed head, or a chunk. */
+ * an echoed head, a chunk, or a frame. */
 #define OUT_HIGH (64 * 1024)
 #define OUT_MAX (OUT_HIGH + 4 * ORIGIN_HEAD_MAX)
 
@@ -19,13 +19,14 @@
 /* So much in one go, then the others have their turn. */
 #define TURNS_MAX 64
 
-#define PACE_NS (10 * TERN_MS)
 #define LINGER_NS (2 * TERN_S)
 
 #define TO(state) (1u << ORIGIN_CONN_##state)
 
 static const unsigned successors[ORIGIN_CONN_STATES] = {
-    [ORIGIN_CONN_HANDSHAKE] = TO(REQUEST) | TO(CLOSED),
+    [ORIGIN_CONN_HANDSHAKE] = TO(REQUEST) | TO(H2) | TO(CLOSED),
+    [ORIGIN_CONN_GREETING] = TO(REQUEST) | TO(H2) | TO(CLOSED),
+    [ORIGIN_CONN_H2] = TO(FLUSH) | TO(CLOSED),
     [ORIGIN_CONN_REQUEST] = TO(STREAM) | TO(DELAY) | TO(RESPOND) | TO(FLUSH) | TO(CLOSED),
     [ORIGIN_CONN_STREAM] = TO(REQUEST) | TO(FLUSH) | TO(CLOSED),
     [ORIGIN_CONN_DELAY] = TO(STREAM) | TO(RESPOND) | TO(FLUSH) | TO(CLOSED),
@@ -40,12 +41,12 @@ static void set_state(struct origin_conn *conn, enum origin_conn_state state)
     conn->state = state;
 }
 
-static void set_deadline(struct origin_conn *conn, uint64_t in_ns)
+static void set_deadline(struct origin_conn *conn, uint64_t at_ns)
 {
     struct tern_list *place = &conn->server->deadlines;
 
     tern_list_remove(&conn->deadline_node);
-    conn->deadline_ns = conn->server->now_ns + in_ns;
+    conn->deadline_ns = at_ns;
     /* Most are armed in the order in which they end, so look from the end. */
     while (place->prev != &conn->server->deadlines &&
            TERN_CONTAINER_OF(place->prev, struct origin_conn, deadline_node)->deadline_ns > conn->deadline_ns)
@@ -121,7 +122,7 @@ static void end_response(struct origin_conn *conn)
 {
     enum origin_ending ending = conn->response.ending;
 
-    if (ending == ORIGIN_END_WHOLE || ending == ORIGIN_END_CLOSE)
+    if (origin_ending_is_whole(ending))
         check(conn, origin_h1_write_end(&conn->out, conn->framing, &conn->response.trailers));
     set_state(conn, ending == ORIGIN_END_WHOLE && !conn->context.closes ? ORIGIN_CONN_REQUEST : ORIGIN_CONN_FLUSH);
 }
@@ -136,7 +137,7 @@ static void start_response(struct origin_conn *conn)
     }
     conn->framing = origin_h1_framing(response, &conn->context);
     conn->context.closes =
-        conn->context.closes || response->ending == ORIGIN_END_CLOSE || conn->framing == ORIGIN_FRAMING_CLOSE;
+        conn->context.closes || response->ending != ORIGIN_END_WHOLE || conn->framing == ORIGIN_FRAMING_CLOSE;
     if (response->early_status != 0 && !conn->context.http_1_0)
         check(conn, origin_h1_write_early(&conn->out, response->early_status, &response->early_field));
     check(conn, origin_h1_write_head(&conn->out, response, &conn->context));
@@ -150,7 +151,7 @@ static void begin_response(struct origin_conn *conn)
         start_response(conn);
         return;
     }
-    set_deadline(conn, conn->response.delay_ns);
+    set_deadline(conn, conn->server->now_ns + conn->response.delay_ns);
     set_state(conn, ORIGIN_CONN_DELAY);
 }
 
@@ -163,27 +164,10 @@ static bool wait_delay(struct origin_conn *conn)
     return true;
 }
 
-/* How much of the body may be made now. */
-static uint64_t allowance(const struct origin_conn *conn)
-{
-    const struct origin_response *response = &conn->response;
-    uint64_t left = response->body.size - response->body.at;
-    uint64_t due;
-
-    if (response->piece_bytes != 0 && left > response->piece_bytes)
-        left = response->piece_bytes;
-    if (response->bytes_per_s == 0)
-        return left;
-    due = (conn->server->now_ns - conn->started_ns) / TERN_MS * response->bytes_per_s / 1000;
-    if (due <= response->body.at)
-        return 0;
-    return left < due - response->body.at ? left : due - response->body.at;
-}
-
 static bool respond(struct origin_conn *conn)
 {
     struct origin_body *body = &conn->response.body;
-    uint64_t allowed = allowance(conn);
+    uint64_t allowed = origin_response_allowance(&conn->response, conn->server->now_ns - conn->started_ns);
     struct tern_str bytes;
 
     if (conn->out.len >= OUT_HIGH && !flush(conn))
@@ -193,7 +177,7 @@ static bool respond(struct origin_conn *conn)
         return true;
     }
     if (allowed == 0) {
-        set_deadline(conn, PACE_NS);
+        set_deadline(conn, conn->server->now_ns + ORIGIN_PACE_NS);
         flush(conn);
         return false;
     }
@@ -216,7 +200,7 @@ static bool finish(struct origin_conn *conn)
         return false;
     }
     origin_link_shut(&conn->link, ending != ORIGIN_END_CUT);
-    set_deadline(conn, LINGER_NS);
+    set_deadline(conn, conn->server->now_ns + LINGER_NS);
     set_state(conn, ORIGIN_CONN_LINGER);
     return true;
 }
@@ -247,10 +231,7 @@ static void head_arrived(struct origin_conn *conn)
     conn->context.http_1_0 = parser->http_1_0;
     conn->context.closes = !parser->persist;
     check(conn, origin_route(&conn->server->stats, &parser->request, response));
-    /* 100 comes before the request's body: at once where the route says it unasked; where it was asked for, unless the
-     * answer comes without the body, or late, to let the peer's own patience be seen (RFC 9110 10.1.1). */
-    if (response->early_status == 100 || (parser->expects && response->delay_ns == 0 &&
-                                          (!response->at_once || response->body.kind == ORIGIN_BODY_ECHO))) {
+    if (origin_response_continues(response, parser->expects)) {
         if (!parser->http_1_0)
             check(conn, origin_h1_write_early(&conn->out, 100, &none));
         response->early_status = 0;
@@ -295,17 +276,20 @@ static void refuse(struct origin_conn *conn)
 /* False: there is nothing to be had now, or the connection is closed. */
 static bool fill(struct origin_conn *conn)
 {
+    size_t room;
     ssize_t n;
 
     if (!conn->readable)
         return false;
+    if (conn->in_at == conn->in_len)
+        conn->in_at = conn->in_len = 0;
+    room = sizeof(conn->in) - conn->in_len;
     do
-        n = origin_link_recv(&conn->link, conn->in, sizeof(conn->in));
+        n = origin_link_recv(&conn->link, conn->in + conn->in_len, room);
     while (n < 0 && errno == EINTR);
-    conn->in_at = 0;
-    conn->in_len = n > 0 ? (size_t)n : 0;
+    conn->in_len += n > 0 ? (size_t)n : 0;
     /* In the clear a short read means that the socket is drained; TLS reads by records. */
-    conn->readable = n > 0 && (conn->link.tls != NULL || conn->in_len == sizeof(conn->in));
+    conn->readable = n > 0 && (conn->link.tls != NULL || (size_t)n == room);
     if (n == 0 || (n < 0 && errno != EAGAIN))
         origin_conn_close(conn);
     return n > 0;
@@ -340,6 +324,74 @@ static bool receive(struct origin_conn *conn)
     return true;
 }
 
+/* ---- HTTP/2 ---- */
+
+static void start_h2(struct origin_conn *conn)
+{
+    conn->h2 = origin_h2_new(conn->server);
+    conn->failed = conn->h2 == NULL;
+    set_state(conn, ORIGIN_CONN_H2);
+}
+
+/* Waits for as much as differs from the preface, or is all of it. */
+static bool greet(struct origin_conn *conn)
+{
+    static const struct tern_str preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
+    size_t len = conn->in_len < preface.len ? conn->in_len : preface.len;
+
+    if (memcmp(conn->in, preface.ptr, len) != 0)
+        set_state(conn, ORIGIN_CONN_REQUEST);
+    else if (len == preface.len)
+        start_h2(conn);
+    else
+        return fill(conn);
+    return true;
+}
+
+/* Takes all that came, then says all there is to say: what arrived together is answered together. */
+static bool converse(struct origin_conn *conn)
+{
+    bool more;
+
+    if (conn->in_at != conn->in_len) {
+        struct tern_str bytes = {conn->in + conn->in_at, conn->in_len - conn->in_at};
+
+        conn->in_at = conn->in_len;
+        conn->failed = !origin_h2_receive(conn->h2, bytes);
+        return true;
+    }
+    if (!origin_h2_write(conn->h2, &conn->out, OUT_HIGH)) {
+        conn->failed = true;
+        return false;
+    }
+    more = conn->out.len >= OUT_HIGH;
+    conn->blocked = false;
+    if (flush(conn)) {
+        if (origin_h2_is_over(conn->h2, &conn->response.ending)) {
+            set_state(conn, ORIGIN_CONN_FLUSH);
+            return true;
+        }
+    } else if (!conn->blocked) {
+        return false;
+    }
+    /* It reads on while its own bytes wait: a peer that is slow to take a body may still cancel it. */
+    if (!origin_h2_is_full(conn->h2) && fill(conn))
+        return true;
+    return more && !conn->blocked && conn->state == ORIGIN_CONN_H2;
+}
+
+static void plan_h2(struct origin_conn *conn)
+{
+    uint64_t due_ns = origin_h2_due_ns(conn->h2);
+
+    if (due_ns == TERN_OFF)
+        tern_list_remove(&conn->deadline_node);
+    else if (!tern_list_is_linked(&conn->deadline_node) || conn->deadline_ns != due_ns)
+        set_deadline(conn, due_ns);
+}
+
+/* ---- the whole ---- */
+
 static bool handshake(struct origin_conn *conn)
 {
     int result = origin_tls_handshake(conn->link.tls);
@@ -351,20 +403,23 @@ static bool handshake(struct origin_conn *conn)
         return false;
     conn->server->stats.tls_handshakes++;
     conn->server->stats.tls_resumed += origin_tls_is_resumed(conn->link.tls);
-    set_state(conn, ORIGIN_CONN_REQUEST);
+    if (origin_tls_is_h2(conn->link.tls))
+        start_h2(conn);
+    else
+        set_state(conn, ORIGIN_CONN_REQUEST);
     return true;
 }
 
-/* ---- the whole ---- */
-
 static void watch(struct origin_conn *conn)
 {
-    static const unsigned reading = TO(HANDSHAKE) | TO(REQUEST) | TO(STREAM) | TO(LINGER);
+    static const unsigned reading = TO(HANDSHAKE) | TO(GREETING) | TO(REQUEST) | TO(STREAM) | TO(LINGER);
     struct epoll_event event = {.data.ptr = &conn->source};
 
     if (conn->blocked)
         event.events = EPOLLOUT;
-    else if ((reading & 1u << conn->state) != 0)
+    if (conn->state == ORIGIN_CONN_H2)
+        event.events |= origin_h2_is_full(conn->h2) ? 0 : EPOLLIN;
+    else if (!conn->blocked && (reading & 1u << conn->state) != 0)
         event.events = EPOLLIN;
     if (event.events == conn->watched)
         return;
@@ -385,12 +440,19 @@ void origin_conn_run(struct origin_conn *conn, uint32_t events)
     conn->blocked = false;
     while (more && !conn->failed) {
         if (turns++ == TURNS_MAX) {
-            conn->blocked = true; /* It is not, and so will be told at once, after the others. */
+            conn->blocked = true;  /* It is not, and so will be told at once, after the others. */
+            conn->readable = true; /* Perhaps; epoll may not have been asked. */
             break;
         }
         switch (conn->state) {
         case ORIGIN_CONN_HANDSHAKE:
             more = handshake(conn);
+            break;
+        case ORIGIN_CONN_GREETING:
+            more = greet(conn);
+            break;
+        case ORIGIN_CONN_H2:
+            more = converse(conn);
             break;
         case ORIGIN_CONN_REQUEST:
         case ORIGIN_CONN_STREAM:
@@ -414,6 +476,8 @@ void origin_conn_run(struct origin_conn *conn, uint32_t events)
     }
     if (conn->failed)
         origin_conn_close(conn);
+    if (conn->state == ORIGIN_CONN_H2)
+        plan_h2(conn);
     if (conn->state != ORIGIN_CONN_CLOSED)
         watch(conn);
 }
@@ -436,7 +500,7 @@ struct origin_conn *origin_conn_new(struct origin_server *server, int fd, bool t
     }
     conn->source = (struct origin_source){ORIGIN_SOURCE_CONN, fd};
     conn->server = server;
-    conn->state = tls ? ORIGIN_CONN_HANDSHAKE : ORIGIN_CONN_REQUEST;
+    conn->state = tls ? ORIGIN_CONN_HANDSHAKE : ORIGIN_CONN_GREETING;
     conn->watched = EPOLLIN;
     tern_list_init(&conn->deadline_node);
     tern_list_push_back(&server->conns, &conn->node);
@@ -451,6 +515,7 @@ struct origin_conn *origin_conn_new(struct origin_server *server, int fd, bool t
 void origin_conn_free(struct origin_conn *conn)
 {
     tern_list_remove(&conn->node);
+    origin_h2_free(conn->h2);
     origin_parser_deinit(&conn->parser);
     origin_response_deinit(&conn->response);
     tern_buf_deinit(&conn->out);

@@ -1,10 +1,13 @@
 /* bench/origin/conn.h - one connection: bytes to requests, routes to responses, responses to bytes.
  *
- *     HANDSHAKE -> REQUEST -+-> STREAM --+-> FLUSH -> LINGER -> CLOSED
- *                    ^      +-> DELAY    |
- *                    |      +-> RESPOND -+
- *                    +-------------------+
+ *     HANDSHAKE -+-> REQUEST -+-> STREAM --+-> FLUSH -> LINGER -> CLOSED
+ *     GREETING --+      ^     +-> DELAY    |     ^
+ *                |      |     +-> RESPOND -+     |
+ *                |      +------------------+     |
+ *                +-> H2 -------------------------+
  *
+ * GREETING waits, in the clear, for what tells HTTP/2 from HTTP/1.1 (RFC 9113 3.3); in TLS the handshake told it
+ * H2       has its streams in h2
  * REQUEST  reads a request, its body too, and has begun no answer
  * STREAM   answers with the request's body while that comes (echo)
  * DELAY    an answer waits for its time; then STREAM, RESPOND or FLUSH
@@ -13,11 +16,12 @@
  * LINGER   all is sent; reads on until the peer closes, so that no RST destroys what it has not yet read (RFC 9112 9.6)
  *
  * Every state goes to CLOSED on a broken connection. Responses of pipelined requests collect in out and leave together,
- * when all that has been read is answered. */
+ * when all that has been read is answered; so do those of HTTP/2's streams. */
 #ifndef BENCH_ORIGIN_CONN_H
 #define BENCH_ORIGIN_CONN_H
 
 #include "bench/origin/h1.h"
+#include "bench/origin/h2.h"
 #include "bench/origin/link.h"
 #include "bench/origin/server.h"
 
@@ -25,6 +29,8 @@
 
 enum origin_conn_state {
     ORIGIN_CONN_HANDSHAKE,
+    ORIGIN_CONN_GREETING,
+    ORIGIN_CONN_H2,
     ORIGIN_CONN_REQUEST,
     ORIGIN_CONN_STREAM,
     ORIGIN_CONN_DELAY,
@@ -48,6 +54,7 @@ struct origin_conn {
     bool blocked;     /* the socket takes no more */
     bool failed;      /* out of memory: close when it is safe */
 
+    struct origin_h2 *h2; /* owned; NULL: it speaks HTTP/1.1, with all that stands from here to out */
     struct origin_parser parser;
     struct origin_response response;
     struct origin_h1_context context;

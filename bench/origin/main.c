@@ -1,4 +1,4 @@
-/* tern-origin: a small HTTP/1.1 server on loopback for the demo, the bench and the tests. bench/README.md tells what
+/* tern-origin: a small HTTP/1.1 and HTTP/2 server on loopback for the demo, the bench and the tests. bench/README.md tells what
  * it answers. */
 #include <getopt.h>
 #include <stdio.h>
@@ -10,10 +10,13 @@
 #include "base/num.h"
 #include "bench/origin/server.h"
 
+#define STREAMS_MAX 100000
+
 static const char usage[] = "Usage: tern-origin [OPTIONS]\n"
                             "  --port N            plain HTTP on 127.0.0.1; 0, the default: any free port\n"
                             "  --tls-port N        the same for HTTPS\n"
                             "  --unix PATH         plain HTTP on a Unix socket, too\n"
+                            "  --streams N         of an HTTP/2 connection at once, 1 to 100000; 128 is the default\n"
                             "  --cert-out FILE     write the certificate of the authority that is made at start (PEM)\n"
                             "  --exit-with-stdin   end when standard input does\n"
                             "  --help              this\n"
@@ -24,6 +27,7 @@ struct options {
     uint16_t tls_port;
     const char *unix_path;
     const char *cert_path;
+    uint32_t streams_max; /* 0: as the server has it */
     bool exit_with_stdin;
 };
 
@@ -39,16 +43,25 @@ static bool parse_port(const char *text, uint16_t *out)
     return true;
 }
 
+static bool parse_streams(const char *text, uint32_t *out)
+{
+    uint64_t streams;
+
+    if (!tern_u64_parse(tern_str(text), STREAMS_MAX, &streams) || streams == 0) {
+        fprintf(stderr, "tern-origin: no number of streams: %s\n", text);
+        return false;
+    }
+    *out = (uint32_t)streams;
+    return true;
+}
+
 static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"tls-port", required_argument, NULL, 't'},
-        {"unix", required_argument, NULL, 'u'},
-        {"cert-out", required_argument, NULL, 'c'},
-        {"exit-with-stdin", no_argument, NULL, 'e'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},     {"tls-port", required_argument, NULL, 't'},
+        {"unix", required_argument, NULL, 'u'},     {"streams", required_argument, NULL, 's'},
+        {"cert-out", required_argument, NULL, 'c'}, {"exit-with-stdin", no_argument, NULL, 'e'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -64,6 +77,10 @@ static bool parse_options(int argc, char **argv, struct options *options)
             break;
         case 'u':
             options->unix_path = optarg;
+            break;
+        case 's':
+            if (!parse_streams(optarg, &options->streams_max))
+                return false;
             break;
         case 'c':
             options->cert_path = optarg;
@@ -113,6 +130,8 @@ static bool start(struct origin_server *server, const struct options *options)
     uint16_t port;
     uint16_t tls_port;
 
+    if (options->streams_max != 0)
+        server->streams_max = options->streams_max;
     server->tls = origin_tls_new(ca_pem);
     if (server->tls == NULL || (options->cert_path != NULL && !write_file(options->cert_path, ca_pem)))
         return false;

@@ -64,8 +64,7 @@ static int on_header_value_complete(llhttp_t *llhttp)
     return 0;
 }
 
-/* origin-form, absolute-form and asterisk-form (RFC 9112 3.2). */
-static bool split_target(struct origin_request *request, struct tern_str target)
+bool origin_request_set_target(struct origin_request *request, struct tern_str target)
 {
     size_t query;
 
@@ -101,9 +100,10 @@ static int on_headers_complete(llhttp_t *llhttp)
     if (host == fields->count ? !parser->http_1_0
                               : tern_fields_find(fields, TERN_STR("Host"), host + 1) != fields->count)
         return refuse(parser, 400);
-    if (!split_target(request, tern_buf_view(&parser->target)))
+    if (!origin_request_set_target(request, tern_buf_view(&parser->target)))
         return refuse(parser, 400);
 
+    request->protocol = parser->http_1_0 ? TERN_STR("HTTP/1.0") : TERN_STR("HTTP/1.1");
     request->method = tern_str(llhttp_method_name((llhttp_method_t)llhttp->method));
     request->length = 0;
     if ((llhttp->flags & F_CHUNKED) != 0)

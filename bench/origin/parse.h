@@ -13,12 +13,16 @@
 
 /* What a request asks, in no protocol's own terms. Good until its end. */
 struct origin_request {
+    struct tern_str protocol; /* as statistics name it */
     struct tern_str method;
     struct tern_str path;  /* begins with a slash, or is "*" */
     struct tern_str query; /* behind the question mark */
     struct tern_fields fields;
     uint64_t length; /* of its body: 0 without one, or ORIGIN_LENGTH_UNKNOWN */
 };
+
+/* Fills path and query from a target in origin-form, absolute-form or asterisk-form (RFC 9112 3.2). False: it is none. */
+bool origin_request_set_target(struct origin_request *request, struct tern_str target);
 
 struct origin_parser {
     llhttp_t llhttp;

@@ -327,22 +327,53 @@ static enum tern_error route_redirect(struct routing *r)
     return error != TERN_OK ? error : answer(r, 302, TERN_STR("further on\n"));
 }
 
-/* /fail/N/KEY: the first N requests with this key fail. */
-static enum tern_error route_fail(struct routing *r)
+/* N/KEY: true for the first N requests with this key; else the answer is written. */
+static bool fails(struct routing *r, enum tern_error *error)
 {
     uint64_t times;
     uint64_t seen;
-    enum tern_error error;
 
-    if (!tern_u64_parse(take_segment(&r->rest), UINT32_MAX, &times) || r->rest.len == 0)
-        return bad_request(r);
+    if (!tern_u64_parse(take_segment(&r->rest), UINT32_MAX, &times) || r->rest.len == 0) {
+        *error = bad_request(r);
+        return false;
+    }
     seen = origin_tally_add(&r->stats->failures, r->rest);
     if (seen == 0)
-        return answer(r, 400, TERN_STR("the key is too long, or there are too many\n"));
-    if (seen > times)
-        return answer(r, 200, TERN_STR("well again\n"));
+        *error = answer(r, 400, TERN_STR("the key is too long, or there are too many\n"));
+    else if (seen > times)
+        *error = answer(r, 200, TERN_STR("well again\n"));
+    return seen != 0 && seen <= times;
+}
+
+static enum tern_error route_fail(struct routing *r)
+{
+    enum tern_error error;
+
+    if (!fails(r, &error))
+        return error;
     error = add_field(r, TERN_STR("Retry-After"), TERN_STR("0"));
     return error != TERN_OK ? error : answer(r, 503, TERN_STR("not yet\n"));
+}
+
+/* As fail, or every time. */
+static enum tern_error route_refuse_stream(struct routing *r)
+{
+    enum tern_error error;
+
+    if (r->rest.len != 0 && !fails(r, &error))
+        return error;
+    r->stats->refused++;
+    r->response->status = 0;
+    r->response->ending = ORIGIN_END_REFUSE;
+    r->response->at_once = true;
+    return TERN_OK;
+}
+
+/* /goaway/PATH: as PATH, the last on the connection. */
+static enum tern_error route_goaway(struct routing *r)
+{
+    r->response->ending = ORIGIN_END_LAST;
+    return route_path(r);
 }
 
 /* /cache/SECONDS, with a validator (RFC 9110 8.8.3, RFC 9111 5.2.2.1). */
@@ -388,11 +419,16 @@ static enum tern_error route_stats(struct routing *r)
     enum tern_error error = tern_buf_printf(
         text,
         "{\"connections\": %llu, \"connections_open\": %llu, \"requests\": %llu, \"tls_handshakes\": %llu, "
-        "\"tls_resumed\": %llu, \"methods\": ",
+        "\"tls_resumed\": %llu, \"refused\": %llu, \"resets\": %llu, \"pings\": %llu, \"protocols\": ",
         (unsigned long long)stats->connections, (unsigned long long)stats->connections_open,
         (unsigned long long)stats->requests, (unsigned long long)stats->tls_handshakes,
-        (unsigned long long)stats->tls_resumed);
+        (unsigned long long)stats->tls_resumed, (unsigned long long)stats->refused, (unsigned long long)stats->resets,
+        (unsigned long long)stats->pings);
 
+    if (error == TERN_OK)
+        error = origin_tally_print(&stats->protocols, text);
+    if (error == TERN_OK)
+        error = tern_buf_append_str(text, TERN_STR(", \"methods\": "));
     if (error == TERN_OK)
         error = origin_tally_print(&stats->methods, text);
     if (error == TERN_OK)
@@ -424,6 +460,8 @@ static const struct {
     {{"continue", 8}, route_continue},
     {{"redirect", 8}, route_redirect},
     {{"fail", 4}, route_fail},
+    {{"refuse-stream", 13}, route_refuse_stream},
+    {{"goaway", 6}, route_goaway},
     {{"slow", 4}, route_slow},
     {{"reset", 5}, route_reset},
     {{"empty", 5}, route_empty},
@@ -432,7 +470,7 @@ static const struct {
     {{"stats", 5}, route_stats},
 };
 
-/* Recurses once for each /delay; the target's length bounds it. */
+/* Recurses once for each /delay or /goaway; the target's length bounds it. */
 static enum tern_error route_path(struct routing *r)
 {
     struct tern_str name = take_segment(&r->rest);
@@ -451,7 +489,9 @@ enum tern_error origin_stats_init(struct origin_stats *stats)
     enum tern_error error;
 
     *stats = (struct origin_stats){0};
-    error = origin_tally_init(&stats->methods, 64);
+    error = origin_tally_init(&stats->protocols, 8);
+    if (error == TERN_OK)
+        error = origin_tally_init(&stats->methods, 64);
     if (error == TERN_OK)
         error = origin_tally_init(&stats->ids, ORIGIN_TALLY_MAX);
     if (error == TERN_OK)
@@ -461,6 +501,7 @@ enum tern_error origin_stats_init(struct origin_stats *stats)
 
 void origin_stats_deinit(struct origin_stats *stats)
 {
+    origin_tally_deinit(&stats->protocols);
     origin_tally_deinit(&stats->methods);
     origin_tally_deinit(&stats->ids);
     origin_tally_deinit(&stats->failures);
@@ -505,12 +546,36 @@ enum tern_error origin_route(struct origin_stats *stats, const struct origin_req
 
     response_clear(response);
     stats->requests++;
+    origin_tally_add(&stats->protocols, request->protocol);
     origin_tally_add(&stats->methods, request->method);
     if (find_query(request->query, "id", &id))
         origin_tally_add(&stats->ids, id);
     if (r.rest.ptr[0] == '/')
         r.rest = tern_str_from(r.rest, 1);
     return route_path(&r);
+}
+
+/* Where the answer comes without the body there is none, nor where it comes late: that lets the peer's own patience be
+ * seen. */
+bool origin_response_continues(const struct origin_response *response, bool expects)
+{
+    return response->early_status == 100 ||
+           (expects && response->delay_ns == 0 && (!response->at_once || response->body.kind == ORIGIN_BODY_ECHO));
+}
+
+uint64_t origin_response_allowance(const struct origin_response *response, uint64_t elapsed_ns)
+{
+    uint64_t left = response->body.size - response->body.at;
+    uint64_t due;
+
+    if (response->piece_bytes != 0 && left > response->piece_bytes)
+        left = response->piece_bytes;
+    if (response->bytes_per_s == 0)
+        return left;
+    due = elapsed_ns / TERN_MS * response->bytes_per_s / 1000;
+    if (due <= response->body.at)
+        return 0;
+    return left < due - response->body.at ? left : due - response->body.at;
 }
 
 enum tern_error origin_response_received(struct origin_response *response, uint64_t bytes)

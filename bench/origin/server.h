@@ -8,6 +8,7 @@
 #include "bench/origin/tls.h"
 
 #define ORIGIN_LISTENERS_MAX 3
+#define ORIGIN_STREAMS_MAX 128
 
 enum origin_source_kind { ORIGIN_SOURCE_LISTENER, ORIGIN_SOURCE_CONN, ORIGIN_SOURCE_SIGNAL, ORIGIN_SOURCE_STDIN };
 
@@ -29,7 +30,8 @@ struct origin_server {
     char date[TERN_DATE_SIZE];
     struct origin_listener listeners[ORIGIN_LISTENERS_MAX];
     int listener_count;
-    bool accept_paused; /* no descriptor was left */
+    uint32_t streams_max; /* of an HTTP/2 connection, at once */
+    bool accept_paused;   /* no descriptor was left */
     struct origin_source signals;
     struct origin_source input;
     struct origin_tls *tls;
@@ -39,7 +41,7 @@ struct origin_server {
     struct tern_list deadlines; /* the same, by deadline, the earliest first */
 };
 
-/* All of these say on stderr what went wrong. */
+/* All of these say on stderr what went wrong. init leaves streams_max at ORIGIN_STREAMS_MAX. */
 bool origin_server_init(struct origin_server *server);
 void origin_server_deinit(struct origin_server *server);
 

@@ -64,7 +64,7 @@ static int write_ticket(void *user, const mbedtls_ssl_session *session, unsigned
 
 static int set_up(struct origin_tls *tls, char ca_pem[ORIGIN_PEM_MAX])
 {
-    static const char *alpn[] = {"http/1.1", NULL};
+    static const char *alpn[] = {"h2", "http/1.1", NULL};
     int error = psa_crypto_init() == PSA_SUCCESS ? 0 : MBEDTLS_ERR_ERROR_GENERIC_ERROR;
 
     if (error == 0)
@@ -232,6 +232,13 @@ int origin_tls_handshake(struct origin_tls_peer *peer)
 bool origin_tls_is_resumed(const struct origin_tls_peer *peer)
 {
     return peer->resumed;
+}
+
+bool origin_tls_is_h2(const struct origin_tls_peer *peer)
+{
+    const char *protocol = mbedtls_ssl_get_alpn_protocol(&peer->ssl);
+
+    return protocol != NULL && strcmp(protocol, "h2") == 0;
 }
 
 ssize_t origin_tls_recv(struct origin_tls_peer *peer, void *buffer, size_t len)

@@ -21,8 +21,9 @@ void origin_tls_peer_free(struct origin_tls_peer *peer);
 /* 1: done, 0: wants more of the peer, or of the socket's room (is_blocked), -1: failed. */
 int origin_tls_handshake(struct origin_tls_peer *peer);
 
-/* After the handshake: was it resumed by a ticket? */
+/* After the handshake: was it resumed by a ticket; is HTTP/2 what both want? */
 bool origin_tls_is_resumed(const struct origin_tls_peer *peer);
+bool origin_tls_is_h2(const struct origin_tls_peer *peer);
 
 /* As recv and send: bytes, 0 at the end, or -1 with errno, EAGAIN where nothing can be had or given now. What send
  * took may still be here in part: flush gives it to the socket, true when all is gone. */
