@@ -293,11 +293,12 @@ class Dnsmasq(Server):
 
 
 class Origin(Server):
-    """The bundled origin."""
+    """The bundled origin, with further arguments."""
 
-    def __init__(self):
+    def __init__(self, *arguments):
         super().__init__()
         self.program = case.program("TERN_ORIGIN")
+        self.arguments = arguments
         self.asked = 0
 
     def configure(self):
@@ -305,7 +306,7 @@ class Origin(Server):
         self.socket_path = self.path("socket")
 
     def command(self):
-        return [self.program, "--unix", self.socket_path, "--cert-out", self.ca]
+        return [self.program, "--unix", self.socket_path, "--cert-out", self.ca, *self.arguments]
 
     def ready(self):
         lines = self.log().splitlines()
@@ -324,4 +325,5 @@ class Origin(Server):
         for count in ("requests", "connections"):
             stats[count] -= self.asked
         stats["methods"]["GET"] -= self.asked
+        stats["protocols"]["HTTP/1.1"] -= self.asked
         return stats
