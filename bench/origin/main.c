@@ -1,5 +1,5 @@
-/* tern-origin: a small HTTP/1.1 and HTTP/2 server on loopback for the demo, the bench and the tests. bench/README.md tells what
- * it answers. */
+/* tern-origin: a small HTTP/1.1 and HTTP/2 server on loopback for the demo, the bench and the tests. bench/README.md
+ * tells what it answers. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "bench/origin/server.h"
 
+#define STREAMS_DEFAULT 128
 #define STREAMS_MAX 100000
 
 static const char usage[] = "Usage: tern-origin [OPTIONS]\n"
@@ -27,7 +28,7 @@ struct options {
     uint16_t tls_port;
     const char *unix_path;
     const char *cert_path;
-    uint32_t streams_max; /* 0: as the server has it */
+    uint32_t streams_max;
     bool exit_with_stdin;
 };
 
@@ -130,8 +131,7 @@ static bool start(struct origin_server *server, const struct options *options)
     uint16_t port;
     uint16_t tls_port;
 
-    if (options->streams_max != 0)
-        server->streams_max = options->streams_max;
+    server->streams_max = options->streams_max;
     server->tls = origin_tls_new(ca_pem);
     if (server->tls == NULL || (options->cert_path != NULL && !write_file(options->cert_path, ca_pem)))
         return false;
@@ -149,7 +149,7 @@ static bool start(struct origin_server *server, const struct options *options)
 int main(int argc, char **argv)
 {
     static struct origin_server server;
-    struct options options = {0};
+    struct options options = {.streams_max = STREAMS_DEFAULT};
     bool served;
 
     if (!parse_options(argc, argv, &options))

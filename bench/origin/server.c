@@ -50,8 +50,7 @@ bool origin_server_init(struct origin_server *server)
 {
     sigset_t ending;
 
-    *server = (struct origin_server){
-        .signals = {ORIGIN_SOURCE_SIGNAL, -1}, .input = {ORIGIN_SOURCE_STDIN, -1}, .streams_max = ORIGIN_STREAMS_MAX};
+    *server = (struct origin_server){.signals = {ORIGIN_SOURCE_SIGNAL, -1}, .input = {ORIGIN_SOURCE_STDIN, -1}};
     tern_list_init(&server->conns);
     tern_list_init(&server->dead);
     tern_list_init(&server->deadlines);

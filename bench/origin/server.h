@@ -8,7 +8,6 @@
 #include "bench/origin/tls.h"
 
 #define ORIGIN_LISTENERS_MAX 3
-#define ORIGIN_STREAMS_MAX 128
 
 enum origin_source_kind { ORIGIN_SOURCE_LISTENER, ORIGIN_SOURCE_CONN, ORIGIN_SOURCE_SIGNAL, ORIGIN_SOURCE_STDIN };
 
@@ -30,7 +29,7 @@ struct origin_server {
     char date[TERN_DATE_SIZE];
     struct origin_listener listeners[ORIGIN_LISTENERS_MAX];
     int listener_count;
-    uint32_t streams_max; /* of an HTTP/2 connection, at once */
+    uint32_t streams_max; /* of an HTTP/2 connection, at once; to be set before it runs */
     bool accept_paused;   /* no descriptor was left */
     struct origin_source signals;
     struct origin_source input;
@@ -41,7 +40,7 @@ struct origin_server {
     struct tern_list deadlines; /* the same, by deadline, the earliest first */
 };
 
-/* All of these say on stderr what went wrong. init leaves streams_max at ORIGIN_STREAMS_MAX. */
+/* All of these say on stderr what went wrong. */
 bool origin_server_init(struct origin_server *server);
 void origin_server_deinit(struct origin_server *server);
 

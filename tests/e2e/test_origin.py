@@ -231,7 +231,7 @@ class Life(unittest.TestCase):
             self.assertEqual(origin.wait(case.HANG_S), 0)
 
     def test_options(self):
-        for args in (["--port", "70000"], ["--port", "x"], ["--nothing"], ["rest"]):
+        for args in (["--port", "70000"], ["--port", "x"], ["--streams", "0"], ["--nothing"], ["rest"]):
             result = subprocess.run([case.program("TERN_ORIGIN"), *args], capture_output=True, timeout=case.HANG_S)
             self.assertEqual(result.returncode, 2, args)
         result = subprocess.run([case.program("TERN_ORIGIN"), "--cert-out", "/nothing/there"], capture_output=True,
