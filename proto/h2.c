@@ -45,8 +45,7 @@ void tern_h2_check(const struct tern_h2 *h2)
 #ifndef NDEBUG
     uint32_t open = 0, wire = 0;
 
-    TERN_LIST_FOREACH(node, &h2->open)
-    {
+    TERN_LIST_FOREACH(node, &h2->open) {
         const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, node);
         bool waits = s->paused || s->stream->owed_bytes >= s->stream->window_bytes || tern_list_is_linked(&s->ready);
         TERN_ASSERT(s->stream != NULL && s->stream->codec_data == s);

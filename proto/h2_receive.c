@@ -295,8 +295,7 @@ static void take_goaway(struct tern_h2 *h2, const nghttp2_goaway *goaway)
         tern_h2_set_state(h2, h2->open_count != 0 ? TERN_CODEC_DRAIN : TERN_CODEC_CLOSED);
     }
     tern_list_init(&refused);
-    TERN_LIST_FOREACH(at, &h2->open)
-    {
+    TERN_LIST_FOREACH(at, &h2->open) {
         const struct tern_h2_stream *s = TERN_CONTAINER_OF(at, struct tern_h2_stream, node);
         if (s->on_wire && s->receive == TERN_H2_RECEIVE_HEAD && s->stream->received_head_bytes == 0 &&
             (s->id > goaway->last_stream_id || s->framed_bytes == 0)) {
@@ -435,8 +434,7 @@ static int take_data(struct tern_h2 *h2, const nghttp2_frame *frame)
 static void take_settings_ack(struct tern_h2 *h2)
 {
     h2->settings_acked = true;
-    TERN_LIST_FOREACH(node, &h2->open)
-    {
+    TERN_LIST_FOREACH(node, &h2->open) {
         const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, node);
         if (s->stream->window_bytes > h2->window_bytes) {
             tern_h2_grant(h2, s);
