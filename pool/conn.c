@@ -288,10 +288,12 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     if (exchange->is_paused)
         conn->codec->ops->pause(conn->codec, &exchange->stream, true);
     tern_exchange_watch(exchange);
-    if (conn->is_h2)
-        tern_conn_wake(conn); /* what others submit in this turn goes out in the same write */
-    else
+    if (!conn->is_h2) {
         pump(conn);
+        return;
+    }
+    tern_pool_share(conn); /* at once: the next call of this turn looks for it */
+    tern_conn_wake(conn);  /* and goes out in the same write */
 }
 
 void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange)
@@ -540,4 +542,6 @@ static void pump(struct tern_conn *conn)
     watch_uploads(conn);
     if (step == STEP_WAIT)
         settle(conn);
+    else if (conn->is_h2)
+        tern_pool_share(conn); /* what ended in this turn has made room already */
 }

@@ -358,7 +358,7 @@ void tern_pool_share(struct tern_conn *conn)
 {
     struct tern_exchange *exchange;
 
-    if (conn->state != TERN_CONN_ACTIVE)
+    if (conn->state != TERN_CONN_ACTIVE || conn->is_sharing)
         return;
     conn->is_sharing = true;
     while (conn->state == TERN_CONN_ACTIVE && tern_conn_room(conn) > 0 &&

@@ -82,6 +82,27 @@ static void test_calls_share_a_connection(void **state)
     scenario_close(&s);
 }
 
+/* A burst on an idle connection finds it, all of it: the first of the calls shares it at once. */
+static void test_burst_on_an_idle_connection(void **state)
+{
+    struct tern_request request = request_of("GET");
+    struct scenario s;
+    struct simio_peer *peer;
+
+    (void)state;
+    scenario_open(&s, &h2);
+    scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    greet(peer, 0);
+    answer(peer, 1, "hi");
+    scenario_run(&s, 0);
+    for (int i = 0; i < 5; i++)
+        scenario_start_only(&s, &request);
+    scenario_run(&s, TERN_S);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 1);
+    scenario_close(&s);
+}
+
 static void test_no_more_streams_than_the_peer_allows(void **state)
 {
     struct scenario s;
@@ -388,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_share_a_connection),
+        cmocka_unit_test(test_burst_on_an_idle_connection),
         cmocka_unit_test(test_no_more_streams_than_the_peer_allows),
         cmocka_unit_test(test_further_connection_when_streams_run_out),
         cmocka_unit_test(test_goaway_drains),
