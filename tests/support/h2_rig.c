@@ -210,6 +210,8 @@ void h2_peer_init(struct h2_rig *rig, struct h2_peer *peer)
 
 void h2_peer_deinit(struct h2_peer *peer)
 {
+    if (peer->open) /* the codec must not find it again */
+        peer->rig->h2.codec.ops->cancel(&peer->rig->h2.codec, &peer->stream);
     tern_buf_deinit(&peer->log);
     tern_buf_deinit(&peer->body);
 }
