@@ -265,7 +265,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     if (conn->state == TERN_CONN_IDLE)
         set_state(conn, TERN_CONN_ACTIVE);
     conn->uses++;
-    conn->is_private = exchange->is_fresh;
+    conn->is_spent |= exchange->outgoing.close;
     conn->pool->stats->reused += conn->uses > 1;
     attach(conn, exchange);
     begin(conn, exchange);
@@ -308,7 +308,7 @@ uint32_t tern_conn_room(const struct tern_conn *conn)
     const struct tern_limits *limits = &conn->pool->limits;
     uint32_t room = conn->codec->ops->capacity(conn->codec);
 
-    if (conn->is_private || conn->uses >= limits->connection_uses_max ||
+    if (conn->is_spent || conn->uses >= limits->connection_uses_max ||
         conn->codec->ops->state(conn->codec) != TERN_CODEC_OPEN ||
         now(conn) >= tern_u64_add_sat(conn->opened_ns, limits->connection_age_ns))
         return 0;
@@ -334,7 +334,7 @@ static void settle(struct tern_conn *conn)
         tern_pool_share(conn);
         return;
     }
-    if (state != TERN_CODEC_OPEN || conn->is_private || conn->stash.len > 0) {
+    if (state != TERN_CODEC_OPEN || conn->is_spent || conn->stash.len > 0) {
         tern_conn_close(conn, true);
         return;
     }

@@ -7,7 +7,8 @@
  *  1. DIALLING belongs to its dial (pool/dial.h) until it is ready; from IDLE on it belongs to its bucket.
  *  2. Only the pump calls feed and pull, and never from inside itself.
  *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away.
- *  3. An idle connection holds no buffers, stays watched, and closes on whatever arrives.
+ *  3. An idle connection holds no buffers and stays watched: HTTP/1.1 closes on whatever arrives, HTTP/2 answers what
+ *     keeps a connection and closes on a goodbye.
  *  4. CLOSED is final. The memory goes with the graveyard. */
 #ifndef TERN_POOL_CONN_H
 #define TERN_POOL_CONN_H
@@ -60,7 +61,7 @@ struct tern_conn {
     struct tern_task pump;
     struct tern_timer expiry;
     bool is_pumping;
-    bool is_private; /* its one exchange wants it for itself */
+    bool is_spent;   /* an exchange said close: it takes no other */
     bool is_sharing; /* waiters are being served */
     bool is_blocked; /* the peer takes nothing for now: the write limits of the exchanges run */
     uint64_t opened_ns;

@@ -642,6 +642,11 @@ void tern_pool_check(const struct tern_pool *pool)
             TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange_count == 0 && conn->bucket == bucket);
             idle++;
         }
+        TERN_LIST_FOREACH(shared, (struct tern_list *)&bucket->shared) {
+            const struct tern_conn *conn = TERN_CONTAINER_OF(shared, struct tern_conn, bucket_node);
+
+            TERN_ASSERT(conn->state == TERN_CONN_ACTIVE && conn->is_h2 && conn->bucket == bucket);
+        }
     }
     TERN_ASSERT(connections == pool->connection_count && waiters == pool->waiter_count && idle == pool->idle_count);
     TERN_ASSERT(idle <= pool->limits.idle_max);

@@ -1,6 +1,6 @@
 /* pool/pool.h - connections kept by key, and the calls that wait for one.
  *
- *     start --> an idle connection? ---------------------------------> assigned
+ *     start --> one with room, or idle? -----------------------------> assigned
  *        |                                                                 ^
  *        +--> wait, first in first out, and dial if the limits allow --+   |
  *                 |                                                    |   |
@@ -12,10 +12,11 @@
  *  1. connection_count = active + idle + dials under way <= limits.connections_max, and likewise in each bucket. (A
  *     race between addresses counts as one.)
  *  2. A connection is in exactly one bucket; an idle one has no exchange and is in both the bucket's list and the
- *     pool's, an active one has one.
+ *     pool's. One that is shared is active, and only HTTP/2 has room beside an exchange.
  *  3. A dial serves at most one waiter and a waiter has at most one dial; they point at each other.
  *  4. A bucket without connections, dials and waiters does not exist.
- *  5. A waiter without a dial waits only where the limits forbid one. */
+ *  5. A waiter without a dial waits only where the limits forbid one, or where HTTP/2 may be spoken and another's dial
+ *     goes on. */
 #ifndef TERN_POOL_POOL_H
 #define TERN_POOL_POOL_H
 

@@ -62,8 +62,8 @@ struct tern_exchange {
     /* The transport's own. */
     enum tern_exchange_state state;
     bool is_paused;
-    struct tern_list node;      /* among the bucket's waiters */
-    struct tern_list pool_node; /* among the pool's */
+    struct tern_list node;      /* among the bucket's waiters, then among its connection's exchanges */
+    struct tern_list pool_node; /* among the pool's waiters */
     struct tern_stream stream;
     struct tern_watchdog watchdog;
     uint64_t sent_mark; /* body bytes that were sent when the write limit began to run */

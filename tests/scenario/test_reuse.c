@@ -238,6 +238,7 @@ static void last_replay(const char *answer, const char *expected)
     seen_is(call, expected);
     assert_int_equal(call->result.attempt, 3);
     assert_false(call->result.reused);
+    assert_int_equal(simio_is_closed(fresh), answer == NULL); /* the user did not ask for close: it is kept */
     scenario_close(&s);
 }
 
