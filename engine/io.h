@@ -48,6 +48,7 @@ struct tern_io_socket {
     int type;                         /* SOCK_STREAM, SOCK_DGRAM */
     const struct tern_sockaddr *bind; /* local address (port 0: any), or NULL. Borrowed for the call */
     const char *device;               /* SO_BINDTODEVICE, or NULL */
+    uint32_t unacked_ms;              /* TCP_USER_TIMEOUT of a stream over IP, or 0 */
 };
 
 struct tern_io;

@@ -58,6 +58,8 @@ static int set_up(int fd, const struct tern_io_socket *how)
 
     if (how->type == SOCK_STREAM && how->family != AF_UNIX)
         rc = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (rc == 0 && how->type == SOCK_STREAM && how->family != AF_UNIX && how->unacked_ms != 0)
+        rc = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)how->unacked_ms);
     if (rc == 0 && how->device != NULL &&
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, how->device, (socklen_t)strlen(how->device)) != 0)
         rc = -errno;

@@ -203,6 +203,14 @@ static enum tern_error note_local_fault(struct tern_tcp *tcp, const struct tern_
     return tern_fault_errno(&tcp->stream.fault, TERN_ECONFIG, os_errno, "no socket from %s on %s", from, device);
 }
 
+/* Whole milliseconds, upwards; the system takes an int of them. */
+static uint32_t unacked_ms(uint64_t ns)
+{
+    uint64_t ms = ns / TERN_MS + (ns % TERN_MS != 0);
+
+    return ms < INT32_MAX ? (uint32_t)ms : INT32_MAX;
+}
+
 enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp, const struct tern_sockaddr *peer,
                                const struct tern_tcp_options *options)
 {
@@ -219,6 +227,8 @@ enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
     if (options != NULL) {
         how.bind = options->bind;
         how.device = options->device;
+        if (options->unacked_ns != TERN_OFF)
+            how.unacked_ms = unacked_ms(options->unacked_ns);
     }
     int fd = io->ops->socket(io, &how);
     if (fd < 0)

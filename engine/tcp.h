@@ -22,6 +22,7 @@ enum tern_tcp_state { TERN_TCP_IDLE, TERN_TCP_CONNECTING, TERN_TCP_OPEN, TERN_TC
 struct tern_tcp_options {
     const struct tern_sockaddr *bind; /* local address, or NULL */
     const char *device;               /* network interface, or NULL (SO_BINDTODEVICE) */
+    uint64_t unacked_ns;              /* TCP_USER_TIMEOUT (RFC 5482); 0 or TERN_OFF: the system's own */
 };
 
 struct tern_tcp {

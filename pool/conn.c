@@ -10,6 +10,7 @@
 #define PIECES_MAX 16
 
 static void pump(struct tern_conn *conn);
+static void broken(struct tern_conn *conn, const struct tern_fault *reason);
 
 /* ---- states ---- */
 
@@ -79,6 +80,72 @@ static void on_expiry(struct tern_timer *timer)
     tern_conn_close(conn, true);
 }
 
+/* ---- whether the peer of an HTTP/2 connection lives ---- */
+
+static bool may_ask(const struct tern_conn *conn)
+{
+    return conn->exchange_count > 0 && (tern_h2_may_ping(&conn->h2) || tern_h2_ping_unanswered(&conn->h2));
+}
+
+/* The timer is left armed and asks again when it fires, so that a sign of life costs an assignment. */
+static void watch_life(struct tern_conn *conn)
+{
+    uint64_t next;
+
+    if (conn->life.asked_ns != 0 && !tern_h2_ping_unanswered(&conn->h2))
+        tern_liveness_answered(&conn->life);
+    next = tern_liveness_next(&conn->life, may_ask(conn));
+    if (next != TERN_OFF && (!tern_timer_is_armed(&conn->look) || next < conn->look.deadline_ns))
+        tern_timer_arm(conn->pool->engine, &conn->look, next);
+}
+
+/* Asks by a PING, unless PINGs are off or rationed. */
+static void ask(struct tern_conn *conn, bool is_suspect)
+{
+    if (conn->life.quiet_ns == TERN_OFF)
+        return;
+    tern_h2_ping(&conn->h2);
+    if (!tern_h2_ping_unanswered(&conn->h2))
+        return;
+    tern_liveness_asked(&conn->life, is_suspect, now(conn));
+    watch_life(conn);
+    tern_conn_wake(conn);
+}
+
+static void declare_dead(struct tern_conn *conn)
+{
+    struct tern_fault fault;
+
+    tern_fault_set(&fault, TERN_EPEER_DEAD, "%s: nothing came for %llu ms, and a PING was not acknowledged in %llu ms",
+                   conn->remote, (unsigned long long)((now(conn) - conn->life.alive_ns) / TERN_MS),
+                   (unsigned long long)((now(conn) - conn->life.asked_ns) / TERN_MS));
+    conn->pool->stats->connections_dead++;
+    broken(conn, &fault);
+}
+
+static void on_look(struct tern_timer *timer)
+{
+    struct tern_conn *conn = TERN_CONTAINER_OF(timer, struct tern_conn, look);
+    enum tern_liveness_verdict verdict;
+
+    if (conn->state != TERN_CONN_ACTIVE)
+        return;
+    verdict = tern_liveness_check(&conn->life, may_ask(conn), now(conn));
+    if (verdict == TERN_LIVENESS_DEAD) {
+        declare_dead(conn);
+        return;
+    }
+    if (verdict == TERN_LIVENESS_ASK)
+        ask(conn, true);
+    watch_life(conn);
+}
+
+void tern_conn_doubt(struct tern_conn *conn, uint64_t since_ns)
+{
+    if (conn->is_h2)
+        ask(conn, conn->life.alive_ns <= since_ns);
+}
+
 static void on_ready(struct tern_bytestream *stream)
 {
     struct tern_conn *conn = stream->owner;
@@ -106,6 +173,7 @@ struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *buck
     tern_list_init(&conn->exchanges);
     tern_task_init(&conn->pump, on_pump_task);
     tern_timer_init(&conn->expiry, on_expiry);
+    tern_timer_init(&conn->look, on_look);
     return conn;
 }
 
@@ -132,6 +200,8 @@ static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profi
     conn->codec = &conn->h2.codec;
     conn->is_h2 = true;
     conn->calm_ns = now(conn);
+    conn->life = (struct tern_liveness){.quiet_ns = profile->config.limits.h2_quiet_ns,
+                                        .ack_ns = profile->config.limits.h2_ack_ns};
     return TERN_OK;
 }
 
@@ -187,6 +257,7 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     set_state(conn, TERN_CONN_CLOSED);
     tern_list_remove(&conn->pool_node);
     tern_timer_cancel(pool->engine, &conn->expiry);
+    tern_timer_cancel(pool->engine, &conn->look);
     tern_task_cancel(&conn->pump);
     if (conn->stream != NULL) {
         /* A child says nothing: the system is asked, since the engine looks for a fork at its next turn only. */
@@ -258,12 +329,21 @@ static void begin(struct tern_conn *conn, struct tern_exchange *exchange)
         conn->h1.limits = exchange->profile->codec_limits;
 }
 
+/* Its peer's silence counts from now on. True: it has been idle for so long that the peer should be asked. */
+static bool activate(struct tern_conn *conn)
+{
+    uint64_t silent_ns = now(conn) - conn->life.alive_ns;
+
+    set_state(conn, TERN_CONN_ACTIVE);
+    conn->life.alive_ns = now(conn);
+    return conn->is_h2 && conn->uses > 0 && silent_ns >= conn->life.quiet_ns;
+}
+
 void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
 {
+    bool was_quiet = conn->state == TERN_CONN_IDLE && activate(conn);
     enum tern_error error;
 
-    if (conn->state == TERN_CONN_IDLE)
-        set_state(conn, TERN_CONN_ACTIVE);
     conn->uses++;
     conn->is_spent |= exchange->outgoing.close;
     conn->pool->stats->reused += conn->uses > 1;
@@ -292,6 +372,9 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
         pump(conn);
         return;
     }
+    if (was_quiet)
+        ask(conn, false);
+    watch_life(conn);
     tern_pool_share(conn); /* at once: the next call of this turn looks for it */
     tern_conn_wake(conn);  /* and goes out in the same write */
 }
@@ -308,7 +391,7 @@ uint32_t tern_conn_room(const struct tern_conn *conn)
     const struct tern_limits *limits = &conn->pool->limits;
     uint32_t room = conn->codec->ops->capacity(conn->codec);
 
-    if (conn->is_spent || conn->uses >= limits->connection_uses_max ||
+    if (conn->is_spent || conn->life.is_suspect || conn->uses >= limits->connection_uses_max ||
         conn->codec->ops->state(conn->codec) != TERN_CODEC_OPEN ||
         now(conn) >= tern_u64_add_sat(conn->opened_ns, limits->connection_age_ns))
         return 0;
@@ -338,8 +421,10 @@ static void settle(struct tern_conn *conn)
         tern_conn_close(conn, true);
         return;
     }
-    tern_buf_deinit(&conn->stash);
     tern_pool_unshare(conn);
+    if (conn->life.is_suspect)
+        return; /* nobody is to have it before its peer has answered */
+    tern_buf_deinit(&conn->stash);
     set_state(conn, TERN_CONN_IDLE);
     conn->idle_ns = now(conn);
     if (!tern_timer_is_armed(&conn->expiry) || idle_deadline(conn) < conn->expiry.deadline_ns)
@@ -395,6 +480,8 @@ static enum step write_out(struct tern_conn *conn)
         flow = tern_bytestream_writev(conn->stream, pieces, count, &written);
         if (flow == TERN_FLOW_OK) {
             conn->codec->ops->wrote(conn->codec, written);
+            if (conn->is_blocked) /* who takes what was refused before is there */
+                conn->life.alive_ns = now(conn);
             writes++;
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
             return STEP_DEAF;
@@ -463,6 +550,7 @@ static enum step read_in(struct tern_conn *conn)
     switch (flow) {
     case TERN_FLOW_OK:
         calm(conn);
+        conn->life.alive_ns = now(conn);
         if (only != NULL && only->watchdog.silent_ns != 0) /* part of a head is a sign of life too */
             only->watchdog.silent_ns = now(conn);
         return feed(conn, scratch, n, false);
@@ -510,7 +598,7 @@ static enum step turn(struct tern_conn *conn)
  * the user has nothing to send or leave is awaited. */
 static void watch_uploads(struct tern_conn *conn)
 {
-    if (!conn->is_h2 || conn->upload_count == 0)
+    if (conn->upload_count == 0)
         return;
     TERN_LIST_FOREACH(node, &conn->exchanges) {
         struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
@@ -539,7 +627,10 @@ static void pump(struct tern_conn *conn)
     conn->is_pumping = false;
     if (step == STEP_GONE)
         return;
-    watch_uploads(conn);
+    if (conn->is_h2) {
+        watch_uploads(conn);
+        watch_life(conn);
+    }
     if (step == STEP_WAIT)
         settle(conn);
     else if (conn->is_h2)

@@ -6,13 +6,15 @@
  *
  *  1. DIALLING belongs to its dial (pool/dial.h) until it is ready; from IDLE on it belongs to its bucket.
  *  2. Only the pump calls feed and pull, and never from inside itself.
- *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away.
+ *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away; or its peer is
+ *     asked whether it lives, after the last of them gave up waiting.
  *  3. An idle connection holds no buffers and stays watched: HTTP/1.1 closes on whatever arrives, HTTP/2 answers what
  *     keeps a connection and closes on a goodbye.
  *  4. CLOSED is final. The memory goes with the graveyard. */
 #ifndef TERN_POOL_CONN_H
 #define TERN_POOL_CONN_H
 
+#include "pool/liveness.h"
 #include "pool/pool.h"
 #include "proto/h1.h"
 
@@ -60,6 +62,8 @@ struct tern_conn {
     uint32_t upload_count; /* of them: with a body */
     struct tern_task pump;
     struct tern_timer expiry;
+    struct tern_timer look; /* h2: at the peer's silence */
+    struct tern_liveness life;
     bool is_pumping;
     bool is_spent;   /* an exchange said close: it takes no other */
     bool is_sharing; /* waiters are being served */
@@ -95,6 +99,9 @@ void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange);
 
 /* Takes the exchange off: it has ended, or is cut off. */
 void tern_conn_detach(struct tern_conn *conn, struct tern_exchange *exchange);
+
+/* An exchange on it, begun at since_ns, has run into a time limit: an HTTP/2 peer is asked whether it lives. */
+void tern_conn_doubt(struct tern_conn *conn, uint64_t since_ns);
 
 /* How many more exchanges it takes now. */
 uint32_t tern_conn_room(const struct tern_conn *conn);

@@ -311,7 +311,10 @@ static void on_limit(struct tern_exchange *exchange, const struct tern_watchdog_
     set_limit_fault(&fault, exchange, verdict);
     count_timeout(pool->stats, verdict->error);
     if (exchange->conn != NULL) {
-        tern_conn_cancel(exchange->conn, exchange);
+        struct tern_conn *conn = exchange->conn;
+
+        tern_conn_cancel(conn, exchange);
+        tern_conn_doubt(conn, exchange->assigned_ns);
     } else {
         struct tern_dial_report report = {0};
 

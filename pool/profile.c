@@ -13,7 +13,7 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 368,
+_Static_assert(sizeof(struct tern_client_config) == 392,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
@@ -209,6 +209,9 @@ static void fill_limits(struct tern_limits *l)
     default_u64(&l->idle_ns, TERN_IDLE_NS);
     default_u64(&l->connection_age_ns, TERN_OFF);
     default_u64(&l->connection_uses_max, TERN_OFF);
+    default_u64(&l->h2_quiet_ns, TERN_H2_QUIET_NS);
+    default_u64(&l->h2_ack_ns, TERN_H2_ACK_NS);
+    default_u64(&l->tcp_unacked_ns, TERN_TCP_UNACKED_NS);
     default_u32(&l->head_bytes_max, TERN_HEAD_BYTES_MAX);
     default_u32(&l->head_line_bytes_max,
                 l->head_bytes_max < TERN_HEAD_LINE_BYTES_MAX ? l->head_bytes_max : TERN_HEAD_LINE_BYTES_MAX);
@@ -414,6 +417,7 @@ static enum tern_error build(struct tern_profile *profile, const struct tern_cli
         return error;
     if (!copy(profile, config))
         return tern_fault_plain(why, TERN_ENOMEM);
+    profile->tcp.unacked_ns = profile->config.limits.tcp_unacked_ns;
     if ((error = check_limits(&profile->config.limits, why)) != TERN_OK ||
         (error = resolve_bind(profile, why)) != TERN_OK || (error = resolve_unix(profile, why)) != TERN_OK ||
         (error = tern_tls_profile_new(&config->tls, &profile->tls, why)) != TERN_OK ||

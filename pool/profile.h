@@ -30,6 +30,9 @@ struct tern_tls_provider;
 #define TERN_IDLE_MAX 20
 #define TERN_WAITERS_MAX 1024
 #define TERN_IDLE_NS (30 * TERN_S)
+#define TERN_H2_QUIET_NS (3 * TERN_S)
+#define TERN_H2_ACK_NS (2 * TERN_S)
+#define TERN_TCP_UNACKED_NS (20 * TERN_S) /* as gRPC's A18 proposal */
 #define TERN_HEAD_LINE_BYTES_MAX (16 * 1024)
 #define TERN_HEAD_BYTES_MAX (64 * 1024)
 #define TERN_HEAD_FIELDS_MAX 256

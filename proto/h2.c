@@ -295,7 +295,7 @@ static void deinit(struct tern_codec *codec)
 
 void tern_h2_ping(struct tern_h2 *h2)
 {
-    if (h2->state == TERN_CODEC_CLOSED || h2->is_broken || tern_h2_ping_unanswered(h2)) {
+    if (h2->state == TERN_CODEC_CLOSED || h2->is_broken || !tern_h2_may_ping(h2)) {
         return;
     }
     if (nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL) != 0) {
@@ -303,6 +303,7 @@ void tern_h2_ping(struct tern_h2 *h2)
         return;
     }
     h2->pings_sent++;
+    h2->heard_at_ping = h2->heard;
 }
 
 void tern_h2_calm(struct tern_h2 *h2)

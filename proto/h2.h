@@ -177,8 +177,9 @@ struct tern_h2 {
     uint32_t continuations;
     uint32_t nuisances;
     uint32_t late;
-    uint64_t late_frames; /* ever */
-    uint64_t heard;       /* HEADERS and DATA frames */
+    uint64_t late_frames;   /* ever */
+    uint64_t heard;         /* HEADERS and DATA frames */
+    uint64_t heard_at_ping; /* heard, when the last PING was queued */
     uint32_t pings_sent;
     uint32_t pings_acked;
     const char *flood;  /* what there was too much of, or NULL */
@@ -195,7 +196,7 @@ struct tern_h2 {
 TERN_MUST_USE enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits *limits,
                                            uint32_t window_bytes, struct tern_h2_spares *spares);
 
-/* Queues a PING (RFC 9113 6.7). Nothing is queued while one is unanswered, or on a connection that is CLOSED. */
+/* Queues a PING (RFC 9113 6.7). Nothing is queued where tern_h2_may_ping says no, or on a connection that is CLOSED. */
 void tern_h2_ping(struct tern_h2 *h2);
 
 static inline bool tern_h2_ping_unanswered(const struct tern_h2 *h2)
@@ -203,10 +204,11 @@ static inline bool tern_h2_ping_unanswered(const struct tern_h2 *h2)
     return h2->pings_sent != h2->pings_acked;
 }
 
-/* How many HEADERS and DATA frames have come: what some servers want to see before a further PING. */
-static inline uint64_t tern_h2_heard(const struct tern_h2 *h2)
+/* Whether a PING may be queued: none is unanswered, and HEADERS or DATA have come since the last one, which some servers
+ * want to see. */
+static inline bool tern_h2_may_ping(const struct tern_h2 *h2)
 {
-    return h2->heard;
+    return h2->pings_sent == 0 || (!tern_h2_ping_unanswered(h2) && h2->heard > h2->heard_at_ping);
 }
 
 /* A second has passed: the allowances against floods are whole again. */

@@ -43,6 +43,10 @@ struct tern_limits {
     uint64_t idle_ns;                  /* an idle connection is closed after this. Default 30 s */
     uint64_t connection_age_ns;        /* a connection older than this takes no new call. Default off */
     uint64_t connection_uses_max;      /* nor one that has carried so many. Default off */
+    uint64_t h2_quiet_ns;              /* calls run over HTTP/2 and nothing comes: the peer is asked. Default 3 s */
+    uint64_t h2_ack_ns;                /* and is dead without a sign of life after this. Default 2 s */
+    uint64_t tcp_unacked_ns;           /* what was sent stays unacknowledged for so long: the connection is dead
+                                          (TCP_USER_TIMEOUT, of connections made from then on). Default 20 s */
     uint32_t head_line_bytes_max;      /* one line of it. Default 16 KiB, or head_bytes_max if that is less */
     uint32_t head_bytes_max;           /* one response head, trailers likewise. Default 64 KiB */
     uint32_t head_fields_max;          /* header fields of one response head. Default 256 */
@@ -170,6 +174,7 @@ struct tern_client_stats {
     uint64_t connections_failed; /* dials that gave none */
     uint64_t connections_closed;
     uint64_t connections_expired; /* of those: idle too long, too old or used up */
+    uint64_t connections_dead;    /* of those: the peer no longer answered (limits.h2_ack_ns) */
     uint64_t reused;              /* exchanges on a connection that had carried one before */
     uint64_t timed_out_pool;
     uint64_t timed_out_connect;

@@ -66,6 +66,7 @@ enum tern_error_class {
     X(EPEER_RESET, PEER, "the peer reset the connection")                                                              \
     X(EPEER_TRUNCATED, PEER, "the peer closed the connection in the middle of its answer")                             \
     X(EPEER_REFUSED, PEER, "the peer refused the stream unprocessed")                                                  \
+    X(EPEER_DEAD, PEER, "the peer has stopped answering")                                                              \
     X(EPROTO, PROTOCOL, "the peer broke the protocol")                                                                 \
     X(EPROTO_VERSION, PROTOCOL, "the peer answered in another protocol or version")                                    \
     X(EPROTO_FRAMING, PROTOCOL, "the peer's answer has no single clear length")                                        \

@@ -12,6 +12,8 @@
 #define MAX_CONCURRENT_STREAMS 3
 
 static const struct tern_client_config h2 = {.http_mode = TERN_HTTP_MODE_2_ONLY};
+static const struct tern_client_config unasked = {.http_mode = TERN_HTTP_MODE_2_ONLY,
+                                                  .limits = {.h2_quiet_ns = TERN_OFF}};
 
 static void say(struct simio_peer *peer, struct tern_buf *frames)
 {
@@ -208,7 +210,7 @@ static void test_paused_call_stalls_nobody(void **state)
     struct seen *paused, *other;
 
     (void)state;
-    scenario_open(&s, &h2);
+    scenario_open(&s, &unasked);
     paused = scenario_get(&s, "http://a.test/");
     other = scenario_get(&s, "http://a.test/");
     peer = scenario_accept(&s);
@@ -234,7 +236,7 @@ static void test_limits_are_each_streams_own(void **state)
     struct seen *silent, *other;
 
     (void)state;
-    scenario_open(&s, &h2);
+    scenario_open(&s, &unasked);
     silent = scenario_get(&s, "http://a.test/");
     other = scenario_get(&s, "http://a.test/");
     peer = scenario_accept(&s);
@@ -271,7 +273,7 @@ static void test_upload_without_window_meets_the_write_limit(void **state)
 
     (void)state;
     post.body = (struct tern_body){.kind = TERN_BODY_MEMORY, .data = body, .length = sizeof(body)};
-    scenario_open(&s, &h2);
+    scenario_open(&s, &unasked);
     call = scenario_start(&s, &post);
     peer = scenario_accept(&s);
     greet(peer, 0);

@@ -1,5 +1,6 @@
 /* The TCP stream: over the scripted system for what is asked of it and when, over real sockets for what they do. */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -356,6 +357,28 @@ static void test_real_local_address(void **state)
     finish();
 }
 
+static unsigned user_timeout_ms(uint64_t unacked_ns)
+{
+    struct tern_tcp_options options = {.unacked_ns = unacked_ns};
+    unsigned ms = 1;
+    socklen_t len = sizeof ms;
+    int fd = connect_real("127.0.0.1:0", &options);
+    assert_int_equal(getsockopt(tcp.watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+    tern_bytestream_close(stream);
+    close(fd);
+    finish();
+    return ms;
+}
+
+static void test_real_unacked_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(user_timeout_ms(20 * TERN_S), 20000);
+    assert_int_equal(user_timeout_ms(1), 1);
+    assert_int_equal(user_timeout_ms(TERN_OFF), 0);
+    assert_int_equal(user_timeout_ms(TERN_OFF - 1), INT32_MAX);
+}
+
 static void test_real_refusal(void **state)
 {
     (void)state;
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_real_ipv4),
         cmocka_unit_test(test_real_unix),
         cmocka_unit_test(test_real_local_address),
+        cmocka_unit_test(test_real_unacked_limit),
         cmocka_unit_test(test_real_refusal),
         cmocka_unit_test(test_real_reset),
         cmocka_unit_test(test_real_bulk),
