@@ -6,9 +6,9 @@
 #   tools/deps.sh lint         formatter and checkers
 #   tools/deps.sh coverage     the coverage report
 #
-# The test servers (nginx, Apache, h2o, dnsmasq) are unpacked into the cache, not installed: installed, they would run
-# as services on the machine of whoever tried `./run test`. Libraries that they need and this system lacks are unpacked
-# beside them, so start them with LD_LIBRARY_PATH as tests/e2e does.
+# The test servers (nginx, Apache, h2o, nghttpd, haproxy, Caddy, dnsmasq) are unpacked into the cache, not installed:
+# installed, they would run as services on the machine of whoever tried `./run test`. Libraries that they need and this
+# system lacks are unpacked beside them, so start them with LD_LIBRARY_PATH as tests/e2e does.
 set -eu
 
 packages_for() {
@@ -25,7 +25,7 @@ packages_for() {
     *) die "no such group of packages: $1" ;;
     esac
 }
-servers='nginx apache2-bin h2o dnsmasq-base'
+servers='nginx apache2-bin h2o nghttp2-server haproxy caddy dnsmasq-base'
 
 say() { echo "tern: $*" >&2; }
 die() { say "$*"; exit 1; }

@@ -1,19 +1,24 @@
-"""nginx, Apache, h2o and dnsmasq as tests need them: on free ports of loopback, in a temporary folder, as the current
-user, in the foreground. Found in TERN_SERVERS, where packages are unpacked without being installed, else on the system.
+"""nginx, Apache, h2o, nghttpd, haproxy, Caddy and dnsmasq as tests need them: on free ports of loopback, in a temporary
+folder, as the current user, in the foreground. Found in TERN_SERVERS, where packages are unpacked without being
+installed, else on the system.
 
-All web servers serve the same: index.html, /empty (0 bytes), /byte (1), /mib (1 MiB), and answer 404 to /missing.
-Each has a port for every listener of LISTENERS that it can have, and a Unix socket.
+All web servers serve the same: index.html, /empty (0 bytes), /byte (1), /mib (1 MiB), and answer 404 to /missing; those
+that can answer 204 to /204, and to /large with a head larger than an HTTP/2 frame. Each has a port for every listener
+of LISTENERS that it can have, and for HTTP/2: "h2" over TLS, "h2c" in the clear. The first three have a Unix socket.
 """
+import atexit
 import hashlib
 import http.client
 import json
 import os
 import pwd
 import random
+import shlex
 import shutil
 import signal
 import socket
 import struct
+import tempfile
 
 from support import case, certs
 from support.process import Server, accepts, free_ports
@@ -36,6 +41,11 @@ LISTENERS = {
        for name in ("expired", "future", "wrong", "unknown", "self", "weak_key", "weak_hash")},
 }
 GOOD = ("tls", "tls12", "tls13", "rsa")
+HTTP2 = ("h2", "h2c")
+CLEAR = ("plain", "h2c")
+
+# The head of /large: more than an HTTP/2 frame (16 KiB), so that it takes a CONTINUATION.
+LARGE_FIELDS = {f"Large-{i}": f"{i % 10}~" * 1500 for i in range(12)}
 
 # Packages that a distribution is known not to have: their tests are left out there, and say so.
 ABSENT = {("debian", "13"): {"h2o"}}
@@ -50,6 +60,28 @@ system_default = level
 [level]
 CipherString = DEFAULT:@SECLEVEL=0
 """
+
+
+# Of /big.
+BIG_BYTES = 100 << 20
+_big = []
+
+
+def big():
+    """A file of BIG_BYTES whose MiBs all differ, and its SHA-256. Made once a process."""
+    if not _big:
+        folder = tempfile.mkdtemp(prefix="tern-big-")
+        atexit.register(shutil.rmtree, folder, True)
+        digest = hashlib.sha256()
+        path = os.path.join(folder, "big")
+        with open(path, "wb") as file:
+            for i in range(BIG_BYTES >> 20):
+                piece = i.to_bytes(8) + FILES["mib"][8:]
+                digest.update(piece)
+                file.write(piece)
+        os.chmod(path, 0o644)
+        _big.extend((path, digest.hexdigest()))
+    return tuple(_big)
 
 
 def _root():
@@ -86,6 +118,8 @@ def user_name():
 class WebServer(Server):
     name = None
     listeners = tuple(LISTENERS)
+    http2 = HTTP2
+    socket_path = None
 
     def __init__(self):
         super().__init__()
@@ -94,29 +128,41 @@ class WebServer(Server):
         self.env = library_env()
 
     def prepare(self):
-        names = ("plain", *self.listeners)
+        names = ("plain", *self.listeners, *self.http2)
         self.ports = dict(zip(names, free_ports(len(names))))
-        self.socket_path = self.path("socket")
         for name, content in FILES.items():
             os.chmod(self.write("www/" + name, content), 0o644)
         os.mkdir(self.path("tmp"))
         for writable in ("www", "tmp"):
             os.chmod(self.path(writable), 0o777)
 
+    def add_big(self):
+        """Serves /big too. Returns its SHA-256."""
+        path, digest = big()
+        os.link(path, self.path("www", "big"))
+        return digest
+
     def ready(self):
-        return all(accepts(port) for port in self.ports.values()) and os.path.exists(self.socket_path)
+        return (all(accepts(port) for port in self.ports.values()) and
+                (self.socket_path is None or os.path.exists(self.socket_path)))
 
     def url(self, path="/", listener="plain", host="localhost"):
-        scheme = "http" if listener == "plain" else "https"
+        scheme = "http" if listener in CLEAR else "https"
         return f"{scheme}://{host}:{self.ports[listener]}{path}"
 
 
 class Nginx(WebServer):
-    """Takes PUT below /dav/ (which keeps it), and tells its counters at /counters."""
+    """Takes PUT below /dav/ (which keeps it), writes a line to posts() for each request to /post, and tells its counters
+    at /counters. A connection carries keepalive_requests."""
     name = "nginx"
+
+    def __init__(self, keepalive_requests=1000000):
+        super().__init__()
+        self.keepalive_requests = keepalive_requests
 
     def configure(self):
         self.prepare()
+        self.socket_path = self.path("socket")
         self.env = {**self.env, "OPENSSL_CONF": self.write("openssl.cnf", OPENSSL_CONF)}
         common = f"""
             root {self.path("www")};
@@ -126,13 +172,17 @@ class Nginx(WebServer):
                 create_full_put_path on;
                 client_max_body_size 0;
             }}
+            location = /post {{ access_log {self.path("posts")} line; return 200; }}
+            location = /204 {{ return 204; }}
+            location = /large {{ {"".join(f"add_header {name} {value};" for name, value in LARGE_FIELDS.items())} return 200; }}
             location = /counters {{ stub_status; }}
         """
         blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; listen unix:{self.socket_path}; {common} }}"]
-        for name in self.listeners:
-            cert, protocols = LISTENERS[name]
+        blocks.append(f"server {{ listen 127.0.0.1:{self.ports['h2c']} backlog=1024 http2; {common} }}")
+        for name in (*self.listeners, "h2"):
+            cert, protocols = LISTENERS.get(name, LISTENERS["tls"])
             blocks.append(f"""server {{
-                listen 127.0.0.1:{self.ports[name]} ssl;
+                listen 127.0.0.1:{self.ports[name]} ssl{" http2" if name == "h2" else ""};
                 ssl_certificate {self.tree.cert(cert)};
                 ssl_certificate_key {self.tree.key(cert)};
                 ssl_protocols {protocols};
@@ -149,8 +199,9 @@ class Nginx(WebServer):
             events {{ worker_connections 4096; }}
             http {{
                 access_log off;
+                log_format line "$request_method $request_uri $status";
                 {temps}
-                keepalive_requests 1000000;
+                keepalive_requests {self.keepalive_requests};
                 keepalive_timeout 300s;
                 {" ".join(blocks)}
             }}
@@ -163,9 +214,14 @@ class Nginx(WebServer):
         """New workers take over; old ones finish what they have and close idle connections."""
         self.process.send_signal(signal.SIGHUP)
 
+    def posts(self):
+        """A line for each request to /post that it has answered."""
+        with open(self.path("posts"), encoding="ascii") as file:
+            return file.read().splitlines()
+
 
 class Apache(WebServer):
-    """Takes any body at /echo and gives it back."""
+    """Takes any body at /echo and gives it back; by HTTP/2 at /proxied/echo, since mod_reflector cannot."""
     name = "apache2"
     listeners = GOOD
 
@@ -173,7 +229,8 @@ class Apache(WebServer):
         self.prepare()
         modules = os.path.join(_root(), "usr/lib/apache2/modules")
         loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
-                          for name in ("mpm_event", "authz_core", "dir", "reflector", "ssl")
+                          for name in ("mpm_event", "alias", "authz_core", "dir", "headers", "http2", "proxy", "proxy_http",
+                                       "reflector", "ssl")
                           if os.path.exists(f"{modules}/mod_{name}.so"))
         hosts = "\n".join(f"""
             Listen 127.0.0.1:{self.ports[name]}
@@ -184,6 +241,8 @@ class Apache(WebServer):
                 SSLCertificateKeyFile {self.tree.key(LISTENERS[name][0])}
             </VirtualHost>
         """ for name in self.listeners)
+        os.chmod(self.write("www/large", b""), 0o644)
+        large = "\n".join(f"Header set {name} {value}" for name, value in LARGE_FIELDS.items())
         self.write("apache.conf", f"""
             ServerRoot {self.folder}
             DefaultRuntimeDir {self.path("tmp")}
@@ -196,17 +255,34 @@ class Apache(WebServer):
             DocumentRoot {self.path("www")}
             MaxKeepAliveRequests 0
             KeepAliveTimeout 300
+            Redirect 204 /204
+            ProxyPass /proxied http://127.0.0.1:{self.ports["plain"]}
             <Location /echo>
                 SetHandler reflector
             </Location>
+            <Location /large>
+                {large}
+            </Location>
             {hosts}
+            Listen 127.0.0.1:{self.ports["h2"]}
+            <VirtualHost 127.0.0.1:{self.ports["h2"]}>
+                Protocols h2 http/1.1
+                SSLEngine on
+                SSLCertificateFile {self.tree.cert("good")}
+                SSLCertificateKeyFile {self.tree.key("good")}
+            </VirtualHost>
+            Listen 127.0.0.1:{self.ports["h2c"]}
+            <VirtualHost 127.0.0.1:{self.ports["h2c"]}>
+                Protocols h2c http/1.1
+            </VirtualHost>
         """)
-
-    def ready(self):  # Apache knows no Unix socket to listen on
-        return all(accepts(port) for port in self.ports.values())
 
     def command(self):
         return [self.program, "-d", self.folder, "-f", self.path("apache.conf"), "-DFOREGROUND"]
+
+    def reload(self):
+        """Gracefully: what a child has is finished, new children take over."""
+        self.process.send_signal(signal.SIGUSR1)
 
 
 class H2o(WebServer):
@@ -216,15 +292,17 @@ class H2o(WebServer):
 
     def configure(self):
         self.prepare()
+        self.socket_path = self.path("socket")
         listens = "".join(f"""
 listen:
   host: 127.0.0.1
   port: {self.ports[name]}
   ssl:
-    certificate-file: {self.tree.cert(LISTENERS[name][0])}
-    key-file: {self.tree.key(LISTENERS[name][0])}
+    certificate-file: {self.tree.cert(cert)}
+    key-file: {self.tree.key(cert)}
     ocsp-update-interval: 0
-""" for name in self.listeners)
+""" for name, cert in (*((name, LISTENERS[name][0]) for name in self.listeners), ("h2", "good")))
+        large = "".join(f"        header.set: \"{name}: {value}\"\n" for name, value in LARGE_FIELDS.items())
         self.write("h2o.conf", f"""
 {"user: root" if os.geteuid() == 0 else ""}
 num-threads: 1
@@ -233,6 +311,9 @@ error-log: /dev/stderr
 listen:
   host: 127.0.0.1
   port: {self.ports["plain"]}
+listen:
+  host: 127.0.0.1
+  port: {self.ports["h2c"]}
 listen:
   type: unix
   port: {self.socket_path}
@@ -243,6 +324,13 @@ hosts:
       /echo:
         mruby.handler: |
           Proc.new {{ |env| [200, {{}}, [env["rack.input"] ? env["rack.input"].read : ""]] }}
+      /204:
+        mruby.handler: |
+          Proc.new {{ |env| [204, {{}}, []] }}
+      /large:
+        mruby.handler: |
+          Proc.new {{ |env| [200, {{}}, []] }}
+{large}
       /:
         file.dir: {self.path("www")}
 """)
@@ -250,6 +338,109 @@ hosts:
 
     def command(self):
         return [self.program, "-m", "worker", "-c", self.path("h2o.conf")]
+
+
+class Nghttpd(WebServer):
+    """Gives the body of any POST back, and a trailer after every body. It speaks HTTP/2 alone, and has a process for each
+    listener."""
+    name = "nghttpd"
+    listeners = ()
+
+    def configure(self):
+        self.prepare()
+        del self.ports["plain"]
+
+    def command(self):
+        common = [self.program, "-a", "127.0.0.1", "-d", self.path("www"), "--echo-upload", "--trailer", "tern-trailer: yes"]
+        clear = [*common, "--no-tls", str(self.ports["h2c"])]
+        tls = [*common, str(self.ports["h2"]), self.tree.key("good"), self.tree.cert("good")]
+        return ["/bin/sh", "-c", f"{shlex.join(clear)} & exec {shlex.join(tls)}"]
+
+
+class Haproxy(WebServer):
+    """Before a bundled origin of its own, whose paths it has. A line of its log for each request."""
+    name = "haproxy"
+    listeners = ("tls",)
+
+    def start(self):
+        self.origin = Origin().start()
+        return super().start()
+
+    def stop(self):
+        super().stop()
+        self.origin.stop()
+
+    def configure(self):
+        self.prepare()
+        pem = b""
+        for path in (self.tree.cert("good"), self.tree.key("good")):
+            with open(path, "rb") as file:
+                pem += file.read()
+        self.write("good.pem", pem)
+        self.write("haproxy.conf", f"""
+global
+    hard-stop-after 5s
+    tune.ssl.default-dh-param 2048
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    log stdout format raw local0
+    log-format "%HM %HU %ST"
+frontend web
+    bind 127.0.0.1:{self.ports["plain"]}
+    bind 127.0.0.1:{self.ports["tls"]} ssl crt {self.path("good.pem")}
+    bind 127.0.0.1:{self.ports["h2"]} ssl crt {self.path("good.pem")} alpn h2,http/1.1
+    bind 127.0.0.1:{self.ports["h2c"]} proto h2
+    default_backend origin
+backend origin
+    server origin {self.origin.http.removeprefix("http://")}
+""")
+
+    def command(self):
+        return [self.program, "-W", "-f", self.path("haproxy.conf")]
+
+    def reload(self):
+        """A new worker takes over; the old one finishes what it has."""
+        self.process.send_signal(signal.SIGUSR2)
+
+
+class Caddy(WebServer):
+    """Takes any body at /echo and gives it back."""
+    name = "caddy"
+    listeners = ("tls",)
+
+    def configure(self):
+        self.prepare()
+        self.env = {**self.env, "HOME": self.path("tmp"), "XDG_DATA_HOME": self.path("tmp"),
+                    "XDG_CONFIG_HOME": self.path("tmp")}
+        large = "\n".join(f"header /large {name} {value}" for name, value in LARGE_FIELDS.items())
+        sites = "\n".join(f"""
+{self.url("", listener)} {{
+    bind 127.0.0.1
+    {"" if listener in CLEAR else f"tls {self.tree.cert('good')} {self.tree.key('good')}"}
+    root * {self.path("www")}
+    file_server
+    respond /204 204
+    respond /large 200
+    {large}
+    respond /echo "{{http.request.body}}"
+}}
+""" for listener in self.ports)
+        self.write("Caddyfile", f"""
+{{
+    admin off
+    auto_https off
+    servers {{
+        protocols h1 h2 h2c
+    }}
+}}
+{sites}
+""")
+
+    def command(self):
+        return [self.program, "run", "--config", self.path("Caddyfile"), "--adapter", "caddyfile"]
 
 
 class Dnsmasq(Server):
