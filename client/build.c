@@ -1,5 +1,7 @@
 #include "client/build.h"
 
+#include <stdio.h>
+
 #include "base/base64.h"
 #include "base/fault.h"
 #include "base/str.h"
@@ -163,6 +165,18 @@ static enum tern_error check_expect(enum tern_expect expect, struct tern_fault *
     return TERN_OK;
 }
 
+/* RFC 9218 4: a dictionary of structured fields; i without a value is true. */
+enum tern_error tern_call_build_priority(struct tern_call *call, const struct tern_priority *priority,
+                                         struct tern_fault *why)
+{
+    if (priority->urgency > 7)
+        return tern_fault_set(why, TERN_EINVAL, "priority: urgency %u: must be 0 to 7 (RFC 9218 4.1)",
+                              priority->urgency);
+    snprintf(call->priority, sizeof(call->priority), "u=%u%s", priority->urgency, priority->incremental ? ", i" : "");
+    call->exchange.outgoing.priority = tern_str(call->priority);
+    return TERN_OK;
+}
+
 enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
 {
     enum tern_error error;
@@ -172,6 +186,9 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
     call->credits_itself = request->credit;
     call->body_bytes_max = request->body_bytes_max;
     call->has_body = request->body.kind != TERN_BODY_NONE;
+    call->priority[0] = '\0';
+    if (request->priority != NULL && (error = tern_call_build_priority(call, request->priority, why)) != TERN_OK)
+        return error;
     call->own_timeouts = request->timeouts != NULL ? *request->timeouts : (struct tern_timeouts){0};
     if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
         (error = take_fields(call, request, why)) != TERN_OK || (error = check_expect(request->expect, why)) != TERN_OK)
@@ -275,6 +292,7 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
         .field_count = call->fields.count,
         .body = call->has_body ? &call->body.source : NULL,
         .body_length = length,
+        .priority = tern_str(call->priority),
         .expect_continue = asks_for_leave(call, length),
         .close = call->wants_close,
     };

@@ -14,6 +14,10 @@ void tern_call_build_deinit(struct tern_call *call);
 TERN_MUST_USE enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request,
                                               struct tern_fault *why);
 
+/* Errors: TERN_EINVAL, an urgency over 7. */
+TERN_MUST_USE enum tern_error tern_call_build_priority(struct tern_call *call, const struct tern_priority *priority,
+                                                       struct tern_fault *why);
+
 /* Puts together what goes to the wire: defaults of the profile, then the user's fields. Errors: TERN_EFIELD,
  * TERN_EINVAL, TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why);

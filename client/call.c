@@ -511,6 +511,19 @@ enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id id
     return TERN_OK;
 }
 
+enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id id, struct tern_priority priority)
+{
+    struct tern_call *call = find(engine, id);
+    enum tern_error error;
+
+    if (call == NULL)
+        return TERN_EGONE;
+    error = tern_call_build_priority(call, &priority, NULL);
+    if (error == TERN_OK && call->state == TERN_CALL_RUNNING)
+        transport_of(call)->ops->priority_changed(&call->exchange);
+    return error;
+}
+
 /* ---- from other threads ---- */
 
 /* A posted start that is refused on arrival still ends through on_done. */

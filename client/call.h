@@ -49,6 +49,7 @@ struct tern_call {
     struct tern_timeouts own_timeouts;
     struct tern_timeouts timeouts;
     enum tern_expect expect;
+    char priority[8]; /* value of the field, "u=3, i"; empty: none */
     uint64_t body_bytes_max;
     bool credits_itself;
     bool has_body;

@@ -556,12 +556,23 @@ static void pool_body_ready(struct tern_exchange *exchange)
     tern_conn_wake(conn);
 }
 
+static void pool_priority_changed(struct tern_exchange *exchange)
+{
+    struct tern_conn *conn = exchange->conn;
+
+    if (conn == NULL)
+        return;
+    conn->codec->ops->priority_changed(conn->codec, &exchange->stream);
+    tern_conn_wake(conn);
+}
+
 static const struct tern_transport_ops pool_ops = {
     .start = pool_start,
     .cancel = pool_cancel,
     .credit = pool_credit,
     .pause = pool_pause,
     .body_ready = pool_body_ready,
+    .priority_changed = pool_priority_changed,
 };
 
 /* ---- life ---- */

@@ -86,6 +86,7 @@ struct tern_transport_ops {
     void (*credit)(struct tern_exchange *exchange, uint32_t bytes);
     void (*pause)(struct tern_exchange *exchange, bool is_paused);
     void (*body_ready)(struct tern_exchange *exchange);
+    void (*priority_changed)(struct tern_exchange *exchange); /* outgoing.priority is another */
 };
 
 struct tern_transport {

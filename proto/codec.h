@@ -31,6 +31,7 @@ struct tern_outgoing {
     struct tern_body_source *body; /* NULL: none */
     uint64_t body_length;          /* bytes, or TERN_LENGTH_UNKNOWN; 0 with body NULL. A method that has a meaning for
                                       a body and none here says Content-Length: 0 (RFC 9110 8.6) */
+    struct tern_str priority;      /* value of the field Priority, in place of one among the fields; empty: none */
     bool expect_continue;          /* send Expect, hold the body until 100, a final status or continue_body */
     bool close;                    /* h1: say Connection: close */
 };
@@ -97,6 +98,8 @@ struct tern_codec_ops {
     /* The body source has something again, or (continue_body) the wait for 100 is over. */
     void (*body_ready)(struct tern_codec *codec, struct tern_stream *stream);
     void (*continue_body)(struct tern_codec *codec, struct tern_stream *stream);
+    /* message->priority is another than when the stream was submitted. h1: nothing can be said any more. */
+    void (*priority_changed)(struct tern_codec *codec, struct tern_stream *stream);
     /* Whether feed has use for bytes now: false while the only stream of an h1 connection takes none, and when closed. */
     bool (*wants_input)(const struct tern_codec *codec);
     /* How many more streams it takes now. */

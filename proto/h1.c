@@ -256,6 +256,13 @@ static void continue_body(struct tern_codec *codec, struct tern_stream *stream)
         tern_h1_lift_hold(h1);
 }
 
+/* RFC 9218 7: HTTP/1.1 has no frame for it. */
+static void priority_changed(struct tern_codec *codec, struct tern_stream *stream)
+{
+    (void)codec;
+    (void)stream;
+}
+
 static bool wants_input(const struct tern_codec *codec)
 {
     const struct tern_h1 *h1 = (const struct tern_h1 *)codec;
@@ -304,6 +311,7 @@ void tern_h1_init(struct tern_h1 *h1, const struct tern_codec_limits *limits, st
         .pause = pause_body,
         .body_ready = body_ready,
         .continue_body = continue_body,
+        .priority_changed = priority_changed,
         .wants_input = wants_input,
         .capacity = capacity,
         .state = state,

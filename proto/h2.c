@@ -101,6 +101,7 @@ void tern_h2_forget(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code)
     s->stream = NULL;
     tern_h2_unmark(h2, s);
     tern_list_remove(&s->ready);
+    tern_list_remove(&s->urged);
     tern_list_remove(&s->node);
     tern_list_push_back(&h2->graves, &s->node);
     h2->open_count--;
@@ -246,6 +247,22 @@ static void continue_body(struct tern_codec *codec, struct tern_stream *stream)
     }
 }
 
+/* Told when something is written, so a user who changes his mind often costs the peer one frame. */
+static void priority_changed(struct tern_codec *codec, struct tern_stream *stream)
+{
+    struct tern_h2 *h2 = tern_h2_of(codec);
+    struct tern_h2_stream *s = stream->codec_data;
+
+    if (s == NULL || h2->is_broken) {
+        return;
+    }
+    if (s->send == TERN_H2_SEND_QUEUED) {
+        s->is_urged = true; /* behind its head: of a stream that is idle yet, the peer would have to keep it */
+    } else if (!tern_list_is_linked(&s->urged)) {
+        tern_list_push_back(&h2->urged, &s->urged);
+    }
+}
+
 static bool wants_input(const struct tern_codec *codec)
 {
     return ((const struct tern_h2 *)codec)->state != TERN_CODEC_CLOSED;
@@ -284,7 +301,7 @@ static void deinit(struct tern_codec *codec)
         tern_h2_forget(h2, TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node), TERN_H2_NO_RESET);
     }
     bury(h2);
-    nghttp2_session_del(h2->session);
+    tern_h2_blocks_free(h2);
     h2->session = NULL;
     h2->is_broken = true;
     h2->state = TERN_CODEC_CLOSED;
@@ -359,7 +376,7 @@ static int make_session(struct tern_h2 *h2)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
-    nghttp2_mem mem = tern_h2_spares_mem(h2->spares);
+    nghttp2_mem mem = tern_h2_blocks_mem(h2);
     int rv = nghttp2_session_callbacks_new(&callbacks);
 
     if (rv == 0) {
@@ -386,6 +403,7 @@ static int submit_settings(struct tern_h2 *h2)
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h2->window_bytes},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits.head_bytes_max},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218 2.1: nothing of the old scheme is sent */
     };
     int rv = nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries, sizeof entries / sizeof entries[0]);
 
@@ -408,6 +426,7 @@ enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits 
         .pause = pause_body,
         .body_ready = body_ready,
         .continue_body = continue_body,
+        .priority_changed = priority_changed,
         .wants_input = wants_input,
         .capacity = capacity,
         .state = state,
@@ -417,8 +436,10 @@ enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits 
 
     TERN_ASSERT(window_bytes > 0 && window_bytes <= INT32_MAX);
     *h2 = (struct tern_h2){.codec.ops = &ops, .limits = *limits, .window_bytes = window_bytes, .spares = spares};
+    tern_list_init(&h2->blocks);
     tern_list_init(&h2->open);
     tern_list_init(&h2->ready);
+    tern_list_init(&h2->urged);
     tern_list_init(&h2->graves);
     if (make_session(h2) != 0) {
         return TERN_ENOMEM;

@@ -80,6 +80,7 @@ struct tern_h2_stream {
     struct tern_h2_stream *next; /* among the spares */
     struct tern_list node;       /* among the open, or the graves */
     struct tern_list ready;      /* among those that may have what was kept */
+    struct tern_list urged;      /* among those whose priority is to be told */
     struct tern_stream *stream;  /* NULL: forgotten */
     int32_t id;
     enum tern_h2_send send;
@@ -89,6 +90,7 @@ struct tern_h2_stream {
     bool paused;
     bool peer_reset;
     bool has_trailers;
+    bool is_urged; /* its priority has changed before its head was framed */
     uint16_t status;
     uint32_t marks; /* of it in the out buffer */
     uint32_t informational;
@@ -151,11 +153,13 @@ struct tern_h2 {
 
     /* The connection. */
     struct nghttp2_session *session;
+    struct tern_list blocks; /* its memory */
     enum tern_codec_state state;
     bool is_broken; /* codec.fault says why; nothing more comes or goes but what is in the out buffer */
     uint32_t depth; /* of the codec's functions on the stack: forgotten streams stay until it is 0 */
     struct tern_list open;
     struct tern_list ready;
+    struct tern_list urged;
     struct tern_list graves;
     uint32_t open_count;
     uint32_t wire_count; /* of the open: those that nghttp2 has not closed */

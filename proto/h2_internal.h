@@ -82,6 +82,10 @@ void tern_h2_spares_give(struct tern_h2_spares *spares, struct tern_h2_stream *s
 nghttp2_nv *tern_h2_spares_nv(struct tern_h2_spares *spares, size_t count);
 
 /* nghttp2's allocator: tern's, with free lists in front. What is freed is wiped, since requests hold secrets. */
-nghttp2_mem tern_h2_spares_mem(struct tern_h2_spares *spares);
+nghttp2_mem tern_h2_blocks_mem(struct tern_h2 *h2);
+
+/* Frees all that the session has. In place of nghttp2_session_del, which (1.52) frees a DATA frame once more for which
+ * there was no memory as it was queued. */
+void tern_h2_blocks_free(struct tern_h2 *h2);
 
 #endif

@@ -54,7 +54,7 @@ static bool says_length(const struct tern_outgoing *message)
            tern_str_eq(method, TERN_STR("PATCH"));
 }
 
-#define FIELDS_OWN 6 /* four pseudo fields (RFC 9113 8.3.1), content-length, expect */
+#define FIELDS_OWN 7 /* four pseudo fields (RFC 9113 8.3.1), content-length, priority, expect */
 
 /* digits is storage. nghttp2 copies all of it and makes the names lower case. */
 static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char digits[24])
@@ -68,7 +68,7 @@ static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char 
     for (size_t i = 0; i < message->field_count; i++) {
         const struct tern_field *field = &message->fields[i];
         bool is_secret = (field->flags & TERN_FIELD_SECRET) != 0;
-        if (!is_connection_field(field)) {
+        if (!is_connection_field(field) && !tern_request_replaces(message, field)) {
             /* RFC 7541 7.1.3: a secret in the compression table can be guessed at. */
             nv[n++] = nv_of(field->name, tern_str_trim(field->value),
                             is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
@@ -78,6 +78,9 @@ static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char 
         uint64_t length = message->body != NULL ? message->body_length : 0;
         int len = snprintf(digits, 24, "%llu", (unsigned long long)length);
         nv[n++] = nv_of(TERN_STR("content-length"), tern_str_n(digits, (size_t)len), NGHTTP2_NV_FLAG_NONE);
+    }
+    if (message->priority.len != 0) {
+        nv[n++] = nv_of(TERN_STR("priority"), message->priority, NGHTTP2_NV_FLAG_NONE);
     }
     /* RFC 9110 10.1.1: no expectation without content. */
     if (message->expect_continue && tern_request_has_body(message)) {
@@ -412,6 +415,9 @@ static void head_framed(struct tern_h2 *h2, struct tern_h2_stream *s)
     if (stream->window_bytes > h2->window_bytes) {
         tern_h2_grant(h2, s);
     }
+    if (s->is_urged) {
+        tern_list_push_back(&h2->urged, &s->urged);
+    }
 }
 
 static bool take_piece(struct tern_h2 *h2, const uint8_t *data, size_t len)
@@ -438,8 +444,24 @@ static bool take_piece(struct tern_h2 *h2, const uint8_t *data, size_t len)
     return true;
 }
 
+/* RFC 9218 7.1. nghttp2 leaves it out where the peer does not go by it (2.1.1). */
+static void tell_priorities(struct tern_h2 *h2)
+{
+    struct tern_list *node;
+
+    while ((node = tern_list_pop_front(&h2->urged)) != NULL) {
+        const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, urged);
+        struct tern_str value = s->stream->message->priority;
+        if (s->on_wire && nghttp2_submit_priority_update(h2->session, NGHTTP2_FLAG_NONE, s->id,
+                                                         (const uint8_t *)value.ptr, value.len) != 0) {
+            tern_h2_break_memory(h2);
+        }
+    }
+}
+
 void tern_h2_fill(struct tern_h2 *h2)
 {
+    tell_priorities(h2);
     while (h2->out.bytes.len < TERN_H2_OUT_BYTES) {
         const uint8_t *data;
         ssize_t n = nghttp2_session_mem_send(h2->session, &data);

@@ -1,10 +1,11 @@
 #include "base/mem.h"
 #include "proto/h2_internal.h"
 
-/* In front of each block of nghttp2's. 16 bytes, so that what follows stays aligned for anything. */
+/* In front of each block of nghttp2's. 32 bytes, so that what follows stays aligned for anything. */
 struct tern_h2_block {
-    _Alignas(16) struct tern_h2_block *next; /* while it is spare */
-    size_t size;                             /* of what follows */
+    _Alignas(16) struct tern_list node; /* among its codec's */
+    struct tern_h2_block *next;         /* while it is spare */
+    size_t size;                        /* of what follows */
 };
 
 static size_t class_size(size_t class)
@@ -22,38 +23,50 @@ static size_t class_of(size_t size)
     return class;
 }
 
-static void *block_alloc(size_t size, void *user)
+static struct tern_h2_block *block_take(struct tern_h2_spares *spares, size_t size)
 {
-    struct tern_h2_spares *spares = user;
     size_t class = class_of(size);
+    struct tern_h2_block *block;
 
     if (class < TERN_H2_BLOCK_CLASSES) {
-        struct tern_h2_block *block = spares->blocks[class];
+        block = spares->blocks[class];
         if (block != NULL) {
             spares->blocks[class] = block->next;
             spares->block_bytes -= block->size;
-            return block + 1;
+            return block;
         }
         size = class_size(class);
-    } else if (size > SIZE_MAX - sizeof(struct tern_h2_block)) {
+    } else if (size > SIZE_MAX - sizeof *block) {
         return NULL;
     }
-    struct tern_h2_block *block = tern_mem_alloc(sizeof *block + size);
+    block = tern_mem_alloc(sizeof *block + size);
+    if (block != NULL) {
+        block->size = size;
+    }
+    return block;
+}
+
+static void *block_alloc(size_t size, void *user)
+{
+    struct tern_h2 *h2 = user;
+    struct tern_h2_block *block = block_take(h2->spares, size);
+
     if (block == NULL) {
         return NULL;
     }
-    block->size = size;
+    tern_list_push_back(&h2->blocks, &block->node);
     return block + 1;
 }
 
 static void block_free(void *bytes, void *user)
 {
-    struct tern_h2_spares *spares = user;
+    struct tern_h2_spares *spares = ((struct tern_h2 *)user)->spares;
 
     if (bytes == NULL) {
         return;
     }
     struct tern_h2_block *block = (struct tern_h2_block *)bytes - 1;
+    tern_list_remove(&block->node);
     tern_mem_wipe(bytes, block->size);
     size_t class = class_of(block->size);
     if (class == TERN_H2_BLOCK_CLASSES || spares->block_bytes + block->size > TERN_H2_SPARE_BLOCK_BYTES_MAX) {
@@ -91,9 +104,16 @@ static void *block_realloc(void *bytes, size_t size, void *user)
     return block;
 }
 
-nghttp2_mem tern_h2_spares_mem(struct tern_h2_spares *spares)
+nghttp2_mem tern_h2_blocks_mem(struct tern_h2 *h2)
 {
-    return (nghttp2_mem){spares, block_alloc, block_free, block_calloc, block_realloc};
+    return (nghttp2_mem){h2, block_alloc, block_free, block_calloc, block_realloc};
+}
+
+void tern_h2_blocks_free(struct tern_h2 *h2)
+{
+    while (!tern_list_is_empty(&h2->blocks)) {
+        block_free(TERN_CONTAINER_OF(h2->blocks.next, struct tern_h2_block, node) + 1, h2);
+    }
 }
 
 static void stream_free(struct tern_h2_stream *s)
@@ -125,6 +145,7 @@ struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares)
     tern_buf_init(&s->kept, UINT32_MAX);
     tern_list_init(&s->node);
     tern_list_init(&s->ready);
+    tern_list_init(&s->urged);
     return s;
 }
 

@@ -199,8 +199,12 @@ enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_
     for (size_t i = 0; i < message->field_count && error == TERN_OK; i++) {
         const struct tern_field *field = &message->fields[i];
         bool hide = form == TERN_REQUEST_TRACE && (field->flags & TERN_FIELD_SECRET) != 0;
+        if (tern_request_replaces(message, field))
+            continue;
         error = write_field(out, field->name, hide ? TERN_STR("[secret]") : tern_str_trim(field->value));
     }
+    if (error == TERN_OK && message->priority.len != 0)
+        error = write_field(out, TERN_STR("Priority"), message->priority);
     if (error == TERN_OK)
         error = write_framing(out, message);
     /* RFC 9110 10.1.1: no expectation without content. */

@@ -6,6 +6,7 @@
 #define TERN_PROTO_REQUEST_H
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "proto/codec.h"
 
 /* What becomes of a field that a user gave. */
@@ -43,6 +44,12 @@ enum tern_request_form {
  * Errors: TERN_ENOMEM, TERN_ELIMIT (of out). */
 TERN_MUST_USE enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_outgoing *message,
                                                       enum tern_request_form form);
+
+/* The priority takes the place of a field of that name. */
+static inline bool tern_request_replaces(const struct tern_outgoing *message, const struct tern_field *field)
+{
+    return message->priority.len != 0 && tern_str_ieq(field->name, TERN_STR("Priority"));
+}
 
 /* There are bytes to send behind the head. */
 static inline bool tern_request_has_body(const struct tern_outgoing *message)

@@ -55,6 +55,12 @@ enum tern_expect {
     TERN_EXPECT_ALWAYS
 };
 
+/* How much a response matters beside others of the same connection (RFC 9218 4). Servers may ignore it. */
+struct tern_priority {
+    uint8_t urgency;  /* 0, the most urgent, to 7; what says nothing counts as 3 */
+    bool incremental; /* of use in pieces: it may share with others of the same urgency */
+};
+
 struct tern_request {
     struct tern_str method;          /* empty: GET. A token (RFC 9110 5.6.2); case matters */
     struct tern_str url;             /* http or https, absolute. Its userinfo is sent as Basic credentials (RFC 7617)
@@ -67,6 +73,9 @@ struct tern_request {
     size_t field_count;
     struct tern_body body;
     enum tern_expect expect;
+    const struct tern_priority *priority; /* sent as the field Priority, in HTTP/1.1 too since it is for whoever is
+                                             behind the first server as well, in place of one that is among the
+                                             fields. NULL: none is sent of its own accord */
     const struct tern_timeouts *timeouts; /* NULL: the client's. In it, 0 means the client's value */
     uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
     bool credit;           /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
@@ -193,6 +202,12 @@ TERN_API enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_
 
 /* After TERN_READ_WAIT: the body's read has something again. Errors: TERN_EGONE. */
 TERN_API enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id call);
+
+/* Changes a call's priority. A request that is not sent yet has it in its field; for one that is, HTTP/2 tells the server
+ * with PRIORITY_UPDATE (RFC 9218 7.1), unless that has said that it does not go by it. Of several changes before the
+ * next write only the last is told. Errors: TERN_EGONE, TERN_EINVAL (an urgency over 7). */
+TERN_API enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id call,
+                                                struct tern_priority priority);
 
 /* As tern_call_start and tern_call_cancel, from any thread. What can be seen at once is refused at once; a start that
  * is refused later ends through on_done. The client must stay open until the post is taken up. A cancel never fails.

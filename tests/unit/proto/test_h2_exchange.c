@@ -6,11 +6,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/str.h"
 #include "tests/support/faultmem.h"
 #include "tests/support/h2_rig.h"
 
 #define GET_TEXT " | :method: GET | :scheme: http | :authority: example.com | :path: /"
-#define HELLO "SETTINGS 2=0 4=262144 6=65536\nWINDOW_UPDATE 0 16711681\n"
+#define HELLO "SETTINGS 2=0 4=262144 6=65536 9=1\nWINDOW_UPDATE 0 16711681\n"
 #define END_BOTH (H2_END_STREAM | H2_END_HEADERS)
 
 static struct h2_rig rig;
@@ -373,6 +374,64 @@ static void malformed_answers_end_the_stream_alone(void **unused)
     refused(":status: 101", "four", "error TERN_EPROTO ANSWERED");
 }
 
+/* ---- priority (RFC 9218) ---- */
+
+static void urge(const char *value)
+{
+    peer.message.priority = tern_str(value);
+    rig.h2.codec.ops->priority_changed(&rig.h2.codec, &peer.stream);
+}
+
+static void a_priority_stands_in_the_head(void **unused)
+{
+    static const struct tern_field field = {TERN_STR("Priority"), TERN_STR("u=7"), 0};
+
+    (void)unused;
+    peer.message.fields = &field;
+    peer.message.field_count = 1;
+    peer.message.priority = TERN_STR("u=1, i");
+    start();
+    assert_string_equal(h2_rig_frames(&rig), HELLO "HEADERS 1 END" GET_TEXT " | priority: u=1, i\n");
+}
+
+/* 2.1: until its SETTINGS have come nobody knows whether the peer goes by it, so it is told. */
+static void changes_of_priority_are_told_once(void **unused)
+{
+    (void)unused;
+    assert_int_equal(h2_peer_submit(&peer), TERN_OK);
+    urge("u=6"); /* a stream that is idle yet */
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), HELLO "HEADERS 1 END" GET_TEXT "\nPRIORITY_UPDATE 1 u=6\n");
+    for (int i = 0; i < 100000; i++) {
+        urge(i % 2 == 0 ? "u=2" : "u=0, i");
+    }
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "PRIORITY_UPDATE 1 u=0, i\n");
+    h2_put_head(&in, 1, H2_END_STREAM, ":status: 200");
+    answer();
+    urge("u=5"); /* too late */
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "SETTINGS ACK\n");
+}
+
+static void priorities_are_told_to_who_goes_by_them(void **unused)
+{
+    (void)unused;
+    for (uint32_t goes = 0; goes < 2; goes++) {
+        teardown(NULL);
+        setup(NULL);
+        tern_buf_clear(&in);
+        h2_put_setting(&in, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, goes);
+        start();
+        answer();
+        h2_rig_write(&rig, 0);
+        h2_rig_frames(&rig);
+        urge("u=0");
+        h2_rig_write(&rig, 0);
+        assert_string_equal(h2_rig_frames(&rig), goes ? "PRIORITY_UPDATE 1 u=0\n" : "");
+    }
+}
+
 static void heads_have_caps(void **unused)
 {
     static const struct tern_codec_limits limits = {64, 200, 4, 2};
@@ -408,7 +467,7 @@ static void warm_exchanges_allocate_nothing(void **unused)
         h2_put_data(&in, peer.stream.id, H2_END_STREAM, "hi");
         answer();
         h2_rig_write(&rig, 0);
-        tern_buf_clear(&rig.wire);
+        tern_buf_clear(&rig.ear.wire);
         if (i == 20) {
             count = faultmem_count();
         }
@@ -435,6 +494,9 @@ int main(void)
         T(the_same_events_however_the_bytes_are_split),
         T(answers_without_a_body),
         T(malformed_answers_end_the_stream_alone),
+        T(a_priority_stands_in_the_head),
+        T(changes_of_priority_are_told_once),
+        T(priorities_are_told_to_who_goes_by_them),
         T(heads_have_caps),
         T(warm_exchanges_allocate_nothing),
     };

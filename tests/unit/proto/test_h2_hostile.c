@@ -205,7 +205,7 @@ static void a_broken_connection_says_maybe_of_what_it_still_writes(void **unused
     h2_peer_init(&rig, &c);
     assert_int_equal(h2_peer_submit(&c), TERN_OK);
     assert_int_equal(rig.h2.codec.ops->pull(&rig.h2.codec, piece, 4), 1);
-    assert_int_equal(tern_buf_append(&rig.wire, piece[0].iov_base, 1), TERN_OK);
+    assert_int_equal(tern_buf_append(&rig.ear.wire, piece[0].iov_base, 1), TERN_OK);
     rig.h2.codec.ops->wrote(&rig.h2.codec, 1);
     assert_int_equal(b.stream.sent_head_bytes, 1);
     assert_int_equal(c.stream.sent_head_bytes, 0);
@@ -335,7 +335,7 @@ static void floods_end_the_connection(void **unused)
                 tern_h2_calm(&rig.h2);
             }
             h2_rig_write(&rig, 0);
-            tern_buf_clear(&rig.wire);
+            tern_buf_clear(&rig.ear.wire);
         }
         tern_buf_clear(&in);
         for (int i = 0; i <= TERN_H2_NUISANCE_MAX; i++) {
