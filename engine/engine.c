@@ -10,7 +10,7 @@
 #define CALLS_MAX_DEFAULT 65536u
 #define MAILBOX_MAX_DEFAULT 4096u
 #define FILE_THREADS_DEFAULT 1u
-#define FILE_THREADS_MAX 16u
+#define THREADS_MAX 16u
 
 static const uint8_t successors[] = {
     [TERN_ENGINE_OPEN] = 1 << TERN_ENGINE_SHUT | 1 << TERN_ENGINE_FORKED | 1 << TERN_ENGINE_FREEING,
@@ -53,13 +53,18 @@ static void show_deadline(struct tern_engine *engine)
     (void)engine->io->ops->arm(engine->io, next); /* fails for no time that a clock can reach */
 }
 
+static bool has_tasks(const struct tern_engine *engine)
+{
+    return !tern_list_is_empty(&engine->tasks) || !tern_list_is_empty(&engine->slow_tasks);
+}
+
 /* Invariant 4, from here until the next turn. */
 static void end_turn(struct tern_engine *engine)
 {
     engine->in_turn = false;
     if (!engine->is_pollable)
         return;
-    if (!tern_list_is_empty(&engine->tasks) || !tern_mailbox_sleep(&engine->mailbox))
+    if (has_tasks(engine) || !tern_mailbox_sleep(&engine->mailbox))
         show_work(engine);
     show_deadline(engine);
 }
@@ -115,6 +120,18 @@ static void run_tasks(struct tern_engine *engine)
         task->is_queued = false;
         task->run(task);
     }
+}
+
+/* One alone: descriptors and timers come between any two. */
+static void run_slow_task(struct tern_engine *engine)
+{
+    struct tern_list *node = tern_list_pop_front(&engine->slow_tasks);
+
+    if (node == NULL)
+        return;
+    struct tern_task *task = TERN_CONTAINER_OF(node, struct tern_task, node);
+    task->is_queued = false;
+    task->run(task);
 }
 
 static void bury_all(struct tern_engine *engine)
@@ -211,7 +228,7 @@ static void latch_time(struct tern_engine *engine)
 
 uint64_t tern_engine_next(struct tern_engine *engine)
 {
-    if (!tern_list_is_empty(&engine->tasks) || !tern_mailbox_is_empty(&engine->mailbox))
+    if (has_tasks(engine) || !tern_mailbox_is_empty(&engine->mailbox))
         return 0;
     return tern_wheel_next(&engine->wheel);
 }
@@ -274,6 +291,7 @@ enum tern_error tern_engine_turn(struct tern_engine *engine, bool may_wait)
             events[i].watch->on_ready(events[i].watch, events[i].events);
     }
     run_timers(engine);
+    run_slow_task(engine);
     run_tasks(engine);
     bury_all(engine);
     end_turn(engine);
@@ -378,13 +396,23 @@ void tern_timer_cancel(struct tern_engine *engine, struct tern_timer *timer)
     tern_wheel_cancel(&engine->wheel, timer);
 }
 
-void tern_engine_defer(struct tern_engine *engine, struct tern_task *task)
+static void defer(struct tern_engine *engine, struct tern_list *queue, struct tern_task *task)
 {
     if (task->is_queued)
         return;
     task->is_queued = true;
-    tern_list_push_back(&engine->tasks, &task->node);
+    tern_list_push_back(queue, &task->node);
     show_work(engine);
+}
+
+void tern_engine_defer(struct tern_engine *engine, struct tern_task *task)
+{
+    defer(engine, &engine->tasks, task);
+}
+
+void tern_engine_defer_slow(struct tern_engine *engine, struct tern_task *task)
+{
+    defer(engine, &engine->slow_tasks, task);
 }
 
 void tern_task_cancel(struct tern_task *task)
@@ -493,9 +521,11 @@ static enum tern_error check_config(struct tern_engine_config *out, const struct
         out->file_threads = FILE_THREADS_DEFAULT;
     if (out->calls_max > TERN_SLOTS_MAX)
         return tern_fault_set(why, TERN_ECONFIG, "calls_max %u: must be 1 to %u", out->calls_max, TERN_SLOTS_MAX);
-    if (out->file_threads > FILE_THREADS_MAX)
-        return tern_fault_set(why, TERN_ECONFIG, "file_threads %u: must be 1 to %u", out->file_threads,
-                              FILE_THREADS_MAX);
+    if (out->file_threads > THREADS_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "file_threads %u: must be 1 to %u", out->file_threads, THREADS_MAX);
+    if (out->handshake_threads > THREADS_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "handshake_threads %u: must be 0 to %u", out->handshake_threads,
+                              THREADS_MAX);
     return TERN_OK;
 }
 
@@ -513,6 +543,7 @@ static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why
     tern_wheel_init(&engine->wheel, engine->now_ns);
     tern_list_init(&engine->due);
     tern_list_init(&engine->tasks);
+    tern_list_init(&engine->slow_tasks);
     tern_list_init(&engine->graveyard);
     tern_list_init(&engine->members);
     tern_list_init(&engine->jobs);
@@ -594,7 +625,7 @@ enum tern_error tern_engine_free(struct tern_engine *engine)
     set_state(engine, TERN_ENGINE_FREEING);
     engine->in_turn = true;
     tell_members(engine, tell_free);
-    tern_worker_free(engine);
+    tern_workers_free(engine);
     tern_mailbox_close(&engine->mailbox);
     run_messages(engine, true);
     tern_jobs_drop(engine);

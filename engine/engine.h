@@ -1,6 +1,7 @@
 /* engine/engine.h - the reactor as the rooms above see it.
  *
- * One turn: wait (step: only look) - latch the time - mailbox - ready descriptors - due timers - tasks - graveyard.
+ * One turn: wait (step: only look) - latch the time - mailbox - ready descriptors - due timers - one slow task - tasks -
+ * graveyard.
  *
  * 1. Everything here belongs to the engine's thread, but tern_engine_post and tern_slots_reserve/_cancel.
  * 2. User callbacks run only inside a turn or a shutdown (engine->in_turn).
@@ -75,6 +76,7 @@ struct tern_engine {
     struct tern_wheel wheel;
     struct tern_list due; /* timers taken from the wheel in this turn */
     struct tern_list tasks;
+    struct tern_list slow_tasks;
     struct tern_list graveyard; /* to bury at the turn's end */
     struct tern_list members;
     uint32_t member_count;
@@ -90,8 +92,8 @@ struct tern_engine {
     uint64_t armed_ns; /* pollable: what the timer descriptor is set to */
 
     bool inline_jobs;
-    struct tern_worker *worker; /* made with the first job */
-    struct tern_list jobs;      /* started, not done */
+    struct tern_worker *workers[TERN_JOB_KINDS]; /* each made with the first job of its kind */
+    struct tern_list jobs;                       /* started, not done */
     struct tern_engine_stats stats;
 };
 
@@ -135,6 +137,10 @@ static inline void tern_task_init(struct tern_task *task, void (*run)(struct ter
  * waits for the next turn, so that it cannot starve the descriptors. */
 void tern_engine_defer(struct tern_engine *engine, struct tern_task *task);
 void tern_task_cancel(struct tern_task *task);
+
+/* The same for a task that computes for so long that others should be served before the next one does (a step of a
+ * handshake): of these one runs in a turn, in the order in which they were queued. A shutdown does not run them. */
+void tern_engine_defer_slow(struct tern_engine *engine, struct tern_task *task);
 
 /* Has corpse->bury called when no callback is on the stack, no event names it any more and nobody holds it. Once
  * only. */

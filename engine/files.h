@@ -45,6 +45,13 @@ struct tern_files *tern_files_posix(void);
  * is more than bytes_max or than out takes. What was read by then stays in out. */
 TERN_MUST_USE int tern_files_read_all(struct tern_files *files, int fd, size_t bytes_max, struct tern_buf *out);
 
+/* Who does a job. Each kind has threads of its own: a disk that hangs holds up no handshake, nor the other way round. */
+enum tern_job_kind {
+    TERN_JOB_FILES,     /* config.file_threads */
+    TERN_JOB_HANDSHAKE, /* config.handshake_threads; to be started only where that is not 0 */
+    TERN_JOB_KINDS
+};
+
 /* Work off the loop: bytes in, bytes out. Embedded in what it needs. From tern_job_start until done nobody but run
  * touches what run uses: it shares no object with the loop.
  * run: on a worker's thread; skipped where the job is cancelled before its turn.
@@ -53,6 +60,7 @@ TERN_MUST_USE int tern_files_read_all(struct tern_files *files, int fd, size_t b
 struct tern_job {
     void (*run)(struct tern_job *job, struct tern_files *files);
     void (*done)(struct tern_job *job, bool cancelled);
+    enum tern_job_kind kind;
 
     /* The rest is the engine's. */
     struct tern_engine *engine;
@@ -62,11 +70,17 @@ struct tern_job {
     _Atomic bool is_cancelled;
 };
 
-/* Engine's thread. job->run and job->done are set. On error done does not come.
+/* Engine's thread. job->run, done and kind are set. On error done does not come.
  * Errors: TERN_EOS (no thread can be made), TERN_ENOMEM, TERN_EFORK, TERN_ECLOSED (the engine is being freed). */
 TERN_MUST_USE enum tern_error tern_job_start(struct tern_engine *engine, struct tern_job *job);
 
 /* Detaches from a started job: done comes later all the same, with cancelled true. Engine's thread. */
 void tern_job_cancel(struct tern_job *job);
+
+/* For a run that takes long: nobody wants its result any more. Any thread. */
+static inline bool tern_job_is_cancelled(const struct tern_job *job)
+{
+    return atomic_load_explicit(&job->is_cancelled, memory_order_relaxed);
+}
 
 #endif

@@ -8,8 +8,10 @@
 
 #define THREADS_MAX 16
 
+/* One for each kind of job. */
 struct tern_worker {
     struct tern_engine *engine;
+    uint32_t threads_max;         /* of the engine's configuration */
     struct tern_task inline_task; /* in place of threads, with inline_jobs */
 
     pthread_mutex_t lock; /* guards what follows */
@@ -47,7 +49,7 @@ static void put_job(struct tern_worker *worker, struct tern_job *job)
 
 static void run_job(struct tern_worker *worker, struct tern_job *job)
 {
-    if (!atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
+    if (!tern_job_is_cancelled(job))
         job->run(job, worker->engine->files);
 }
 
@@ -56,7 +58,7 @@ static void run_job(struct tern_worker *worker, struct tern_job *job)
 static void end_job(struct tern_job *job, bool cancelled)
 {
     tern_list_remove(&job->node);
-    job->done(job, cancelled || atomic_load_explicit(&job->is_cancelled, memory_order_relaxed));
+    job->done(job, cancelled || tern_job_is_cancelled(job));
 }
 
 static void job_came_back(struct tern_message *message, bool dropped)
@@ -124,13 +126,15 @@ static bool add_thread(struct tern_worker *worker)
 
 /* ---- life ---- */
 
-static struct tern_worker *worker_new(struct tern_engine *engine)
+static struct tern_worker *worker_new(struct tern_engine *engine, enum tern_job_kind kind)
 {
     struct tern_worker *worker = tern_mem_calloc(1, sizeof(*worker));
 
     if (worker == NULL)
         return NULL;
     worker->engine = engine;
+    worker->threads_max = kind == TERN_JOB_FILES ? engine->config.file_threads : engine->config.handshake_threads;
+    TERN_ASSERT(worker->threads_max > 0);
     worker->last = &worker->first;
     tern_task_init(&worker->inline_task, run_inline);
     /* With default attributes neither fails on Linux. */
@@ -139,16 +143,11 @@ static struct tern_worker *worker_new(struct tern_engine *engine)
     return worker;
 }
 
-void tern_worker_free(struct tern_engine *engine)
+static void worker_free(struct tern_worker *worker, bool is_child)
 {
-    struct tern_worker *worker = engine->worker;
-
-    if (worker == NULL)
-        return;
-    engine->worker = NULL;
     tern_task_cancel(&worker->inline_task);
     /* In a child the lock may be held for ever, and there is no thread to join. */
-    if (!engine->io->ops->forked(engine->io)) {
+    if (!is_child) {
         pthread_mutex_lock(&worker->lock);
         worker->is_ending = true;
         pthread_cond_broadcast(&worker->wanted);
@@ -159,6 +158,17 @@ void tern_worker_free(struct tern_engine *engine)
         pthread_mutex_destroy(&worker->lock);
     }
     tern_mem_free(worker);
+}
+
+void tern_workers_free(struct tern_engine *engine)
+{
+    bool is_child = engine->io->ops->forked(engine->io);
+
+    for (int kind = 0; kind < TERN_JOB_KINDS; kind++) {
+        if (engine->workers[kind] != NULL)
+            worker_free(engine->workers[kind], is_child);
+        engine->workers[kind] = NULL;
+    }
 }
 
 void tern_jobs_drop(struct tern_engine *engine)
@@ -176,14 +186,14 @@ enum tern_error tern_job_start(struct tern_engine *engine, struct tern_job *job)
         return TERN_EFORK;
     if (engine->state == TERN_ENGINE_FREEING)
         return TERN_ECLOSED;
-    if (engine->worker == NULL && (engine->worker = worker_new(engine)) == NULL)
+    struct tern_worker *worker = engine->workers[job->kind];
+    if (worker == NULL && (worker = engine->workers[job->kind] = worker_new(engine, job->kind)) == NULL)
         return TERN_ENOMEM;
 
-    struct tern_worker *worker = engine->worker;
     pthread_mutex_lock(&worker->lock);
     bool is_short = worker->waiting_jobs >= worker->idle_threads;
     pthread_mutex_unlock(&worker->lock);
-    if (!engine->inline_jobs && is_short && worker->thread_count < engine->config.file_threads && !add_thread(worker) &&
+    if (!engine->inline_jobs && is_short && worker->thread_count < worker->threads_max && !add_thread(worker) &&
         worker->thread_count == 0)
         return TERN_EOS;
 

@@ -1,4 +1,5 @@
-/* engine/worker.h - the threads that do file work: what engine.c needs to know of them. Jobs are in engine/files.h. */
+/* engine/worker.h - the threads that work off the loop: what engine.c needs to know of them. Jobs are in engine/files.h.
+ */
 #ifndef TERN_ENGINE_WORKER_H
 #define TERN_ENGINE_WORKER_H
 
@@ -6,7 +7,7 @@
 
 /* Ends the threads and waits for them; jobs that have not begun are not run. In a forked child, where there are no
  * threads, only the memory goes. After it tern_jobs_drop. */
-void tern_worker_free(struct tern_engine *engine);
+void tern_workers_free(struct tern_engine *engine);
 
 /* Ends every job that is still out, as cancelled: for those that no worker will bring back any more. */
 void tern_jobs_drop(struct tern_engine *engine);

@@ -28,6 +28,11 @@ struct tern_engine_config {
     uint32_t calls_max;    /* live calls on this engine. Default 65,536; 1 to 16,777,216 */
     uint32_t mailbox_max;  /* posts (starts and functions) not yet taken up. Default 4,096 */
     uint32_t file_threads; /* threads that do file work, started when first needed. Default 1; at most 16 */
+
+    /* Threads that compute TLS handshakes, started when first needed; at most 16. Default 0: the engine's own thread
+     * does, one step of one handshake a turn, so that calls under way are served between any two. The longest step
+     * (the check of the server's certificates) is 1 to 3 ms of CPU: with a thread here no turn is held up by any. */
+    uint32_t handshake_threads;
 };
 
 /* Makes an engine. config may be NULL: all defaults. On success *out is owned by the caller, who ends it with
