@@ -84,6 +84,34 @@ bool tern_tls_bio_may_go_on(const struct tern_tls_bio *bio)
     return !bio->is_starved && (bio->in_len != 0 || bio->in_flow == TERN_FLOW_OK);
 }
 
+int tern_tls_bio_take(struct tern_tls_bio *bio, struct tern_buf *out)
+{
+    size_t n;
+
+    if (bio->in_len == 0) {
+        int status = refill(bio);
+
+        if (status <= 0)
+            return status;
+    }
+    n = bio->in_len;
+    bio->in_len = 0;
+    bio->error = tern_buf_append(out, bio->in, n);
+    return bio->error == TERN_OK ? (int)n : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+void tern_tls_bio_give(struct tern_tls_bio *bio, struct tern_buf *in)
+{
+    TERN_ASSERT(bio->in_len == 0);
+    if (in->len == 0)
+        return;
+    tern_mem_free(bio->kept);
+    bio->kept = in->data;
+    bio->in = (unsigned char *)in->data + in->head;
+    bio->in_len = in->len;
+    tern_buf_init(in, in->max);
+}
+
 /* The shared buffer is the next stream's: what is left in it becomes the stream's own. */
 static bool keep_received(struct tern_tls_bio *bio)
 {
@@ -132,6 +160,15 @@ static enum tern_flow send_held(struct tern_tls_bio *bio)
     return flow;
 }
 
+/* Keeps what is in the shared buffer behind its first sent bytes. */
+static bool hold(struct tern_tls_bio *bio, size_t sent)
+{
+    if (sent < bio->out_len)
+        bio->error = tern_buf_append(&bio->held, bio->buffers->send + sent, bio->out_len - sent);
+    bio->out_len = 0;
+    return bio->error == TERN_OK;
+}
+
 enum tern_flow tern_tls_bio_flush(struct tern_tls_bio *bio)
 {
     enum tern_flow flow = send_held(bio);
@@ -139,11 +176,9 @@ enum tern_flow tern_tls_bio_flush(struct tern_tls_bio *bio)
 
     if (flow == TERN_FLOW_OK && bio->out_len != 0)
         flow = send_some(bio, bio->buffers->send, bio->out_len, &sent);
-    if (flow != TERN_FLOW_ERROR && sent < bio->out_len &&
-        (bio->error = tern_buf_append(&bio->held, bio->buffers->send + sent, bio->out_len - sent)) != TERN_OK)
-        flow = TERN_FLOW_ERROR;
-    bio->out_len = 0;
-    return flow;
+    if (flow == TERN_FLOW_ERROR)
+        bio->out_len = 0;
+    return hold(bio, sent) ? flow : TERN_FLOW_ERROR;
 }
 
 bool tern_tls_bio_has_room(const struct tern_tls_bio *bio)
@@ -162,6 +197,17 @@ int tern_tls_bio_send(void *user, const unsigned char *buf, size_t len)
     memcpy(bio->buffers->send + bio->out_len, buf, len);
     bio->out_len += len;
     return (int)len;
+}
+
+bool tern_tls_bio_park(struct tern_tls_bio *bio)
+{
+    bool held = hold(bio, 0);
+
+    if (held && !keep_received(bio)) {
+        bio->error = TERN_ENOMEM;
+        return false;
+    }
+    return held;
 }
 
 enum tern_flow tern_tls_bio_end(struct tern_tls_bio *bio)

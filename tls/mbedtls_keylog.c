@@ -7,8 +7,9 @@
 /* label, 32 bytes and at most 64 bytes in hex, blanks, newline */
 #define LINE_BYTES_MAX 256
 
-struct line {
+struct tern_tls_key_line {
     struct tern_job job;
+    struct tern_tls_key_line *next;   /* until it is written */
     struct tern_tls_profile *profile; /* a count of it, for the path */
     size_t len;
     char text[LINE_BYTES_MAX];
@@ -16,7 +17,7 @@ struct line {
 
 static void on_run(struct tern_job *job, struct tern_files *files)
 {
-    struct line *line = TERN_CONTAINER_OF(job, struct line, job);
+    struct tern_tls_key_line *line = TERN_CONTAINER_OF(job, struct tern_tls_key_line, job);
     int fd = files->ops->open(files, line->profile->config.keylog_path, O_WRONLY | O_APPEND | O_CREAT, 0600);
 
     /* Whether it can be written was checked at load. A disk that is full now is no reason to fail a call. One write, so
@@ -29,7 +30,7 @@ static void on_run(struct tern_job *job, struct tern_files *files)
 
 static void on_done(struct tern_job *job, bool cancelled)
 {
-    struct line *line = TERN_CONTAINER_OF(job, struct line, job);
+    struct tern_tls_key_line *line = TERN_CONTAINER_OF(job, struct tern_tls_key_line, job);
 
     (void)cancelled;
     tern_tls_profile_release(line->profile);
@@ -70,7 +71,7 @@ void tern_tls_keylog(void *user, mbedtls_ssl_key_export_type type, const unsigne
 {
     struct tern_tls_stream *tls = user;
     const char *name = label(type);
-    struct line *line;
+    struct tern_tls_key_line *line;
     size_t at;
 
     (void)server_random;
@@ -91,6 +92,32 @@ void tern_tls_keylog(void *user, mbedtls_ssl_key_export_type type, const unsigne
     line->profile = tern_tls_profile_acquire(tls->profile);
     line->job.run = on_run;
     line->job.done = on_done;
-    if (tern_job_start(tls->tls->engine, &line->job) != TERN_OK)
+    line->next = tls->key_lines;
+    tls->key_lines = line;
+}
+
+void tern_tls_keylog_write(struct tern_tls_stream *tls)
+{
+    struct tern_tls_key_line *next, *line = NULL;
+
+    for (; tls->key_lines != NULL; tls->key_lines = next) { /* the first one first again */
+        next = tls->key_lines->next;
+        tls->key_lines->next = line;
+        line = tls->key_lines;
+    }
+    for (; line != NULL; line = next) {
+        next = line->next;
+        if (tern_job_start(tls->engine, &line->job) != TERN_OK)
+            on_done(&line->job, true);
+    }
+}
+
+void tern_tls_keylog_drop(struct tern_tls_stream *tls)
+{
+    struct tern_tls_key_line *line;
+
+    while ((line = tls->key_lines) != NULL) {
+        tls->key_lines = line->next;
         on_done(&line->job, true);
+    }
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/files.h"
+#include "tls/mbedtls_stream.h"
 
 /* ---- the library ---- */
 
@@ -31,6 +32,8 @@ enum tern_error tern_tls_mbedtls_ready(struct tern_fault *fault)
     if (!is_ready) {
         mbedtls_platform_set_calloc_free(tern_mem_calloc, tern_mem_free);
         status = psa_crypto_init();
+        if (status == PSA_SUCCESS && !tern_tls_fork_ready())
+            status = PSA_ERROR_INSUFFICIENT_MEMORY;
         is_ready = status == PSA_SUCCESS;
     }
     pthread_mutex_unlock(&ready_lock);

@@ -160,7 +160,7 @@ static uint64_t expiry(const struct tern_tls_stream *tls, const mbedtls_ssl_sess
         lifetime_s = TERN_TLS_SESSION_S_DEFAULT;
     if (lifetime_s > TERN_TLS_SESSION_S_MAX)
         lifetime_s = TERN_TLS_SESSION_S_MAX;
-    return tern_engine_wall(tls->tls->engine) / TERN_S + lifetime_s;
+    return tern_engine_wall(tls->engine) / TERN_S + lifetime_s;
 }
 
 void tern_tls_session_save(struct tern_tls_stream *tls)

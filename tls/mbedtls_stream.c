@@ -1,186 +1,14 @@
 /* tls/mbedtls_stream.c - the TLS byte stream. See tls/mbedtls_stream.h for its states. */
 #include "tls/mbedtls_stream.h"
 
-#include <mbedtls/net_sockets.h>
-
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
 
-/* ---- states ---- */
-
-static void set_state(struct tern_tls_stream *tls, enum tern_tls_state state)
-{
-    static const unsigned successors[] = {
-        [TERN_TLS_LOWER] = 1u << TERN_TLS_HANDSHAKE | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
-        [TERN_TLS_HANDSHAKE] = 1u << TERN_TLS_OPEN | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
-        [TERN_TLS_OPEN] = 1u << TERN_TLS_ENDED | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
-        [TERN_TLS_ENDED] = 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
-        [TERN_TLS_FAILED] = 1u << TERN_TLS_CLOSED,
-        [TERN_TLS_CLOSED] = 0,
-    };
-
-    TERN_ASSERT(successors[tls->state] & 1u << state);
-    tls->state = state;
-}
-
 static struct tern_tls_stream *of(const struct tern_bytestream *stream)
 {
     return TERN_CONTAINER_OF(stream, struct tern_tls_stream, stream);
-}
-
-/* ---- failing ---- */
-
-/* RFC 8446 6.2. What a person can do something about has a hint. */
-static const char *alert_text(int alert)
-{
-    switch (alert) {
-    case 10:
-        return "unexpected_message";
-    case 20:
-        return "bad_record_mac";
-    case 40:
-        return "handshake_failure: no version, cipher or signature in common, or a client certificate is needed";
-    case 42:
-        return "bad_certificate: it does not take the client certificate";
-    case 43:
-        return "unsupported_certificate: it does not take the client certificate";
-    case 44:
-        return "certificate_revoked: the client certificate is revoked";
-    case 45:
-        return "certificate_expired: the client certificate has expired";
-    case 46:
-        return "certificate_unknown: it does not take the client certificate";
-    case 47:
-        return "illegal_parameter";
-    case 48:
-        return "unknown_ca: it does not trust the client certificate";
-    case 49:
-        return "access_denied";
-    case 50:
-        return "decode_error";
-    case 51:
-        return "decrypt_error";
-    case 70:
-        return "protocol_version: it speaks no TLS version that is allowed here";
-    case 71:
-        return "insufficient_security";
-    case 80:
-        return "internal_error";
-    case 109:
-        return "missing_extension";
-    case 112:
-        return "unrecognized_name: it does not know this host";
-    case 116:
-        return "certificate_required: set cert_file and key_file";
-    case 120:
-        return "no_application_protocol";
-    default:
-        return "see RFC 8446 section 6";
-    }
-}
-
-/* The last alert that came; the library has no other way to tell. */
-static int alert_of(const struct tern_tls_stream *tls)
-{
-    return tls->ssl.MBEDTLS_PRIVATE(in_msg) != NULL ? tls->ssl.MBEDTLS_PRIVATE(in_msg)[1] : 0;
-}
-
-static void fault_of_code(struct tern_tls_stream *tls, int code)
-{
-    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
-    enum tern_error error = in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD;
-    const char *what = in_handshake ? "TLS handshake" : "TLS session";
-    struct tern_fault *fault = &tls->stream.fault;
-    char text[TERN_ESCAPE_MAX];
-
-    if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
-        int alert = alert_of(tls);
-
-        tern_fault_set(fault, error, "%s with %s: the server sent alert %d (%s)", what, tls->host.text, alert,
-                       alert_text(alert));
-        fault->tls_code = alert;
-        return;
-    }
-    if (code == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
-        tern_fault_set(fault, error,
-                       "%s with %s: the server sent more in one piece than is allowed, such as a "
-                       "certificate with too many names",
-                       what, tls->host.text);
-    else if (in_handshake && code == MBEDTLS_ERR_SSL_INVALID_RECORD)
-        tern_fault_set(fault, error, "%s with %s: the answer is not TLS (is it a plain-text port?)", what,
-                       tls->host.text);
-    else if (in_handshake && code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
-        tern_fault_set(fault, error, "%s with %s: the server speaks no TLS version that is allowed here", what,
-                       tls->host.text);
-    else
-        tern_fault_set(fault, error, "%s with %s: %s", what, tls->host.text,
-                       tern_tls_code_text(code, text, sizeof(text)));
-    fault->tls_code = code;
-}
-
-/* Fills the fault from what mbedTLS answered, and fails. */
-static enum tern_flow fail(struct tern_tls_stream *tls, int code)
-{
-    uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
-    struct tern_fault *fault = &tls->stream.fault;
-    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
-
-    /* A session that may be to blame is not offered again. */
-    if (in_handshake && tls->session_offered)
-        tern_session_cache_drop(&tls->tls->sessions, tls->session_key);
-
-    if (tls->bio.error != TERN_OK)
-        tern_fault_plain(fault, tls->bio.error);
-    else if (code == MBEDTLS_ERR_NET_RECV_FAILED || code == MBEDTLS_ERR_NET_SEND_FAILED)
-        *fault = tls->bio.lower->fault;
-    else if (tern_tls_is_out_of_memory(code))
-        tern_fault_plain(fault, TERN_ENOMEM);
-    else if (code == MBEDTLS_ERR_SSL_CONN_EOF && in_handshake)
-        tern_fault_set(fault, TERN_ETLS_HANDSHAKE, "TLS handshake with %s: the server closed the connection",
-                       tls->host.text);
-    else if (code == MBEDTLS_ERR_SSL_CONN_EOF)
-        tern_fault_set(fault, TERN_EPEER_TRUNCATED, "%s closed the connection without ending TLS (no close_notify)",
-                       tls->host.text);
-    else if (in_handshake && tern_verify_explains(&tls->verify, code, flags))
-        *fault = tls->verify.fault;
-    else
-        fault_of_code(tls, code);
-    set_state(tls, TERN_TLS_FAILED);
-    return TERN_FLOW_ERROR;
-}
-
-static enum tern_flow fail_lower(struct tern_tls_stream *tls)
-{
-    if (tls->bio.error != TERN_OK)
-        tern_fault_plain(&tls->stream.fault, tls->bio.error);
-    else
-        tls->stream.fault = tls->bio.lower->fault;
-    set_state(tls, TERN_TLS_FAILED);
-    return TERN_FLOW_ERROR;
-}
-
-/* The peer keeps us busy with what carries nothing. */
-static enum tern_flow flood(struct tern_tls_stream *tls, unsigned max, const char *what)
-{
-    bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
-
-    tern_fault_set(&tls->stream.fault, in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD,
-                   "TLS %s with %s: more than %u %s", in_handshake ? "handshake" : "session", tls->host.text, max,
-                   what);
-    set_state(tls, TERN_TLS_FAILED);
-    return TERN_FLOW_ERROR;
-}
-
-static bool is_silent_flood(const struct tern_tls_stream *tls)
-{
-    return tls->bio.silent_bytes > TERN_TLS_SILENT_BYTES_MAX;
-}
-
-static enum tern_flow silent_flood(struct tern_tls_stream *tls)
-{
-    return flood(tls, TERN_TLS_SILENT_BYTES_MAX, "bytes without data");
 }
 
 /* ---- ends of an operation ---- */
@@ -198,72 +26,34 @@ static enum tern_flow end(struct tern_tls_stream *tls, enum tern_flow flow)
     enum tern_flow sent = tern_tls_bio_end(&tls->bio);
 
     if (sent == TERN_FLOW_ERROR)
-        return fail_lower(tls);
+        return tern_tls_fail_lower(tls);
     /* No event will come for bytes that are there already. */
     if (flow == TERN_FLOW_WANT_READ && tls->bio.is_starved)
-        tern_engine_defer(tls->tls->engine, &tls->again);
+        tern_engine_defer(tls->engine, &tls->again);
     return flow;
 }
 
 /* ---- handshake ---- */
 
-/* Invariant 1. */
-static bool is_verified(struct tern_tls_stream *tls)
-{
-    tls->is_resumed = !tls->verify.is_done && tls->session_offered;
-    return tls->is_resumed ||
-           (tls->verify.is_done && (tls->verify.fault.error == TERN_OK || tls->profile->config.insecure));
-}
-
-static enum tern_flow finish_handshake(struct tern_tls_stream *tls)
-{
-    if (!is_verified(tls)) {
-        tern_fault_set(&tls->stream.fault, TERN_ETLS_HANDSHAKE,
-                       "TLS handshake with %s: the server showed no certificate", tls->host.text);
-        set_state(tls, TERN_TLS_FAILED);
-        return end_failed(tls);
-    }
-    set_state(tls, TERN_TLS_OPEN);
-    /* In TLS 1.2 the session is complete now; in 1.3 tickets come later. One that was resumed keeps its old end: with a
-     * session of TLS 1.2 mbedTLS offers nothing above, and a server that has learnt 1.3 must get to show it. */
-    if (mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2 && !tls->is_resumed)
-        tern_tls_session_save(tls);
-    return end(tls, TERN_FLOW_OK);
-}
-
 static enum tern_flow tls_handshake(struct tern_bytestream *stream)
 {
     struct tern_tls_stream *tls = of(stream);
-    int code;
 
     if (tls->state == TERN_TLS_LOWER) {
         enum tern_flow flow = tern_bytestream_handshake(tls->bio.lower);
 
         if (flow == TERN_FLOW_ERROR)
-            return fail_lower(tls);
+            return tern_tls_fail_lower(tls);
         if (flow != TERN_FLOW_OK)
             return flow;
-        set_state(tls, TERN_TLS_HANDSHAKE);
+        tern_tls_set_state(tls, TERN_TLS_HANDSHAKE);
     }
     if (tls->state == TERN_TLS_FAILED)
         return TERN_FLOW_ERROR;
     if (tls->state != TERN_TLS_HANDSHAKE)
         return TERN_FLOW_OK;
-
-    tern_tls_bio_begin(&tls->bio);
-    do
-        code = mbedtls_ssl_handshake(&tls->ssl);
-    while (code == MBEDTLS_ERR_SSL_WANT_READ && tern_tls_bio_may_go_on(&tls->bio));
-
-    if (code == 0)
-        return finish_handshake(tls);
-    if (code != MBEDTLS_ERR_SSL_WANT_READ)
-        fail(tls, code);
-    else if (is_silent_flood(tls))
-        silent_flood(tls);
-    else
-        return end(tls, TERN_FLOW_WANT_READ);
-    return end_failed(tls);
+    tern_tls_handshake_go_on(tls);
+    return TERN_FLOW_WANT_READ;
 }
 
 /* ---- reading ---- */
@@ -279,7 +69,7 @@ static bool take_ticket(struct tern_tls_stream *tls)
 
 static enum tern_flow ticket_flood(struct tern_tls_stream *tls)
 {
-    return flood(tls, TERN_TLS_TICKETS_MAX, "session tickets");
+    return tern_tls_fail_flood(tls, TERN_TLS_TICKETS_MAX, "session tickets");
 }
 
 /* One read of mbedTLS and what its answer means: OK with *n (0: go on). */
@@ -295,18 +85,18 @@ static enum tern_flow read_some(struct tern_tls_stream *tls, void *buf, size_t c
     }
     switch (code) {
     case 0: /* an end without close_notify, or a record that was empty */
-        return tls->bio.in_flow == TERN_FLOW_EOF ? fail(tls, MBEDTLS_ERR_SSL_CONN_EOF) : TERN_FLOW_OK;
+        return tls->bio.in_flow == TERN_FLOW_EOF ? tern_tls_fail(tls, MBEDTLS_ERR_SSL_CONN_EOF) : TERN_FLOW_OK;
     case MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET:
         return take_ticket(tls) ? TERN_FLOW_OK : ticket_flood(tls);
     case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
-        set_state(tls, TERN_TLS_ENDED);
+        tern_tls_set_state(tls, TERN_TLS_ENDED);
         return TERN_FLOW_EOF;
     case MBEDTLS_ERR_SSL_WANT_READ:
-        if (is_silent_flood(tls))
-            return silent_flood(tls);
+        if (tern_tls_is_silent_flood(tls))
+            return tern_tls_fail_silent_flood(tls);
         return tern_tls_bio_may_go_on(&tls->bio) ? TERN_FLOW_OK : TERN_FLOW_WANT_READ;
     default:
-        return fail(tls, code);
+        return tern_tls_fail(tls, code);
     }
 }
 
@@ -390,7 +180,7 @@ static enum tern_flow write_record(struct tern_tls_stream *tls, struct tern_str 
             if (!tern_tls_bio_may_go_on(&tls->bio))
                 return TERN_FLOW_WANT_READ;
         } else {
-            return fail(tls, code);
+            return tern_tls_fail(tls, code);
         }
     }
 }
@@ -408,11 +198,11 @@ static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct io
     tern_tls_bio_begin(&tls->bio);
     max = mbedtls_ssl_get_max_out_record_payload(&tls->ssl);
     if (max <= 0)
-        flow = fail(tls, max);
+        flow = tern_tls_fail(tls, max);
     else
         flow = tern_tls_bio_flush(&tls->bio);
     if (flow == TERN_FLOW_ERROR && tls->state != TERN_TLS_FAILED)
-        return fail_lower(tls);
+        return tern_tls_fail_lower(tls);
     if ((size_t)max > sizeof(tls->bio.buffers->plain))
         max = sizeof(tls->bio.buffers->plain);
 
@@ -447,14 +237,14 @@ static enum tern_flow tls_shutdown(struct tern_bytestream *stream)
             int code = mbedtls_ssl_close_notify(&tls->ssl);
 
             if (code != 0) {
-                fail(tls, code);
+                tern_tls_fail(tls, code);
                 return end_failed(tls);
             }
             tls->notify_sent = true;
         }
         flow = tern_tls_bio_end(&tls->bio);
         if (flow == TERN_FLOW_ERROR)
-            return fail_lower(tls);
+            return tern_tls_fail_lower(tls);
         if (flow != TERN_FLOW_OK)
             return TERN_FLOW_WANT_WRITE;
     }
@@ -466,15 +256,29 @@ static void on_bury(struct tern_corpse *corpse)
     tern_mem_free(TERN_CONTAINER_OF(corpse, struct tern_tls_stream, corpse));
 }
 
-/* All that the stream holds but its own memory. */
-static void release(struct tern_tls_stream *tls)
+/* What the loop holds: all but what may be on a worker. */
+static void release_loop(struct tern_tls_stream *tls)
 {
     tern_task_cancel(&tls->again);
+    tern_task_cancel(&tls->step);
+    tern_tls_bio_deinit(&tls->bio);
+    tls->tls->stream_count--;
+}
+
+static void release_handshake(struct tern_tls_stream *tls)
+{
+    tern_tls_keylog_drop(tls);
+    tern_tls_shift_free(tls);
     mbedtls_ssl_free(&tls->ssl);
     mbedtls_ssl_config_free(&tls->conf);
-    tern_tls_bio_deinit(&tls->bio);
     tern_tls_profile_release(tls->profile);
-    tls->tls->stream_count--;
+}
+
+void tern_tls_stream_release(struct tern_tls_stream *tls)
+{
+    TERN_ASSERT(tls->state == TERN_TLS_CLOSED && tls->home == TERN_TLS_ON_LOOP);
+    release_handshake(tls);
+    tern_corpse_release(tls->engine, &tls->corpse);
 }
 
 static void tls_close(struct tern_bytestream *stream)
@@ -483,11 +287,16 @@ static void tls_close(struct tern_bytestream *stream)
 
     if (tls->state == TERN_TLS_CLOSED)
         return;
-    set_state(tls, TERN_TLS_CLOSED);
+    tern_tls_set_state(tls, TERN_TLS_CLOSED);
     stream->on_ready = NULL;
     tern_bytestream_close(tls->bio.lower);
-    release(tls);
-    tern_engine_bury(tls->tls->engine, &tls->corpse);
+    release_loop(tls);
+    tern_corpse_hold(&tls->corpse);
+    tern_engine_bury(tls->engine, &tls->corpse);
+    if (tls->home == TERN_TLS_ON_WORKER)
+        tern_tls_shift_cancel(tls);
+    else
+        tern_tls_stream_release(tls);
 }
 
 static void tls_names(struct tern_bytestream *stream, struct tern_sockaddr *local, struct tern_sockaddr *peer)
@@ -517,8 +326,11 @@ static void on_lower_ready(struct tern_bytestream *lower)
     /* The owner was told that these bytes are written, and may only wait to read now. */
     if (tls->bio.held.len != 0 && (tls->state == TERN_TLS_HANDSHAKE || tls->state == TERN_TLS_OPEN) &&
         tern_tls_bio_flush(&tls->bio) == TERN_FLOW_ERROR)
-        fail_lower(tls);
-    upcall(tls);
+        tern_tls_fail_lower(tls);
+    if (tls->state == TERN_TLS_HANDSHAKE)
+        tern_tls_handshake_go_on(tls);
+    else
+        upcall(tls);
 }
 
 static void on_again(struct tern_task *task)
@@ -539,10 +351,12 @@ enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const str
     tls->stream.ops = &stream_ops;
     tls->state = TERN_TLS_LOWER;
     tls->tls = mbedtls;
+    tls->engine = mbedtls->engine;
     tls->profile = tern_tls_profile_acquire(how->profile);
     tls->host = *how->host;
     tls->corpse.bury = on_bury;
     tern_task_init(&tls->again, on_again);
+    tern_tls_handshake_init(tls);
     tern_tls_bio_init(&tls->bio, how->lower, &mbedtls->buffers);
     tern_verify_init(&tls->verify, &tls->host, tls->profile, tern_engine_wall(mbedtls->engine) / TERN_S);
     mbedtls_ssl_config_init(&tls->conf);
@@ -553,7 +367,8 @@ enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const str
 
     error = tern_tls_setup(tls, how, fault);
     if (error != TERN_OK) {
-        release(tls);
+        release_loop(tls);
+        release_handshake(tls);
         tern_mem_free(tls);
         return error;
     }

@@ -7,7 +7,10 @@
  * 1. OPEN is reached only with a chain that was judged (verify.is_done) in this handshake, or with a session that comes
  *    from such a handshake under the same session key.
  * 2. ENDED and FAILED are for ever: mbedTLS is asked nothing more. stream.fault tells why in FAILED.
- * 3. session_key and verify stay as they were at the opening. */
+ * 3. session_key and verify stay as they were at the opening.
+ * 4. In HANDSHAKE, and where that was closed, home may be ON_WORKER. Then conf, ssl, verify, key_lines and shift are the
+ *    worker's: the loop touches none of them, nor what they point into (profile, host, alpn), which nobody changes. The
+ *    worker touches nothing else. CLOSED keeps them until the job is back. */
 #ifndef TERN_TLS_MBEDTLS_STREAM_H
 #define TERN_TLS_MBEDTLS_STREAM_H
 
@@ -44,19 +47,29 @@ enum tern_tls_state {
     TERN_TLS_CLOSED
 };
 
+enum tern_tls_home { TERN_TLS_ON_LOOP, TERN_TLS_ON_WORKER };
+
+struct tern_tls_shift;
+struct tern_tls_key_line;
+
 struct tern_tls_stream {
     struct tern_bytestream stream; /* first */
     enum tern_tls_state state;
-    struct tern_tls_mbedtls *tls;
+    enum tern_tls_home home;
+    struct tern_engine *engine;
+    struct tern_tls_mbedtls *tls;     /* its provider; not once CLOSED */
     struct tern_tls_profile *profile; /* a count of it */
     struct tern_host host;
     struct tern_corpse corpse;
     struct tern_task again; /* the upcall after an operation that stopped for fairness */
+    struct tern_task step;  /* of the handshake */
     struct tern_tls_bio bio;
     struct tern_verify verify;
 
     mbedtls_ssl_config conf;
     mbedtls_ssl_context ssl;
+    struct tern_tls_shift *shift;        /* NULL but in a handshake on a worker */
+    struct tern_tls_key_line *key_lines; /* made in the latest step, the last one first */
     const char *alpn[TERN_TLS_ALPN_MAX + 1];
     uint8_t session_key[TERN_SESSION_KEY_BYTES];
     bool session_offered;
@@ -69,6 +82,53 @@ struct tern_tls_stream {
 TERN_MUST_USE enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *tls, const struct tern_tls_open *how,
                                                    struct tern_bytestream **out, struct tern_fault *fault);
 
+/* The end of CLOSED: frees all that the handshake uses, then the memory when nobody needs it. */
+void tern_tls_stream_release(struct tern_tls_stream *tls);
+
+/* ---- states and failing: mbedtls_fault.c ---- */
+
+void tern_tls_set_state(struct tern_tls_stream *tls, enum tern_tls_state state);
+
+/* Move to FAILED with a fault, and give TERN_FLOW_ERROR: after mbedTLS's code; after an error of bio, or of the stream
+ * below; where the peer keeps us busy with more than max of what, which carry nothing. */
+enum tern_flow tern_tls_fail(struct tern_tls_stream *tls, int code);
+enum tern_flow tern_tls_fail_lower(struct tern_tls_stream *tls);
+enum tern_flow tern_tls_fail_flood(struct tern_tls_stream *tls, unsigned max, const char *what);
+
+static inline bool tern_tls_is_silent_flood(const struct tern_tls_stream *tls)
+{
+    return tls->bio.silent_bytes > TERN_TLS_SILENT_BYTES_MAX;
+}
+
+static inline enum tern_flow tern_tls_fail_silent_flood(struct tern_tls_stream *tls)
+{
+    return tern_tls_fail_flood(tls, TERN_TLS_SILENT_BYTES_MAX, "bytes without data");
+}
+
+/* ---- handshakes: mbedtls_handshake.c ---- */
+
+void tern_tls_handshake_init(struct tern_tls_stream *tls);
+
+/* In HANDSHAKE: has the next step done in a turn to come, unless one is under way. on_ready comes when the handshake is
+ * over: OPEN or FAILED. */
+void tern_tls_handshake_go_on(struct tern_tls_stream *tls);
+
+/* ON_WORKER: the worker stops after the step that it is in. */
+void tern_tls_shift_cancel(struct tern_tls_stream *tls);
+
+/* ON_LOOP. */
+void tern_tls_shift_free(struct tern_tls_stream *tls);
+
+/* A worker holds this lock while it is inside of mbedTLS, together with other workers; a fork waits until nobody does.
+ * So a child finds no half-changed context and no lock of the library's that is held for ever. */
+void tern_tls_fork_lock(void);
+void tern_tls_fork_unlock(void);
+
+/* Once for the process, before the first lock. False: out of memory. */
+TERN_MUST_USE bool tern_tls_fork_ready(void);
+
+/* ---- the rest ---- */
+
 /* Sets up conf, ssl, the session to resume and the key log. Errors: TERN_ENOMEM, TERN_ETLS_HANDSHAKE. */
 TERN_MUST_USE enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tls_open *how,
                                              struct tern_fault *fault);
@@ -80,9 +140,12 @@ void tern_tls_session_save(struct tern_tls_stream *tls);
 /* The suite's name in IANA's registry, or NULL for one that is not offered. Static. */
 const char *tern_tls_suite_name(int id);
 
-/* For mbedtls_ssl_set_export_keys_cb: a line for the key log, written off the loop. */
+/* For mbedtls_ssl_set_export_keys_cb, where the handshake is: a line for the key log, into key_lines. On the loop
+ * write has them written, on a file worker; drop forgets them. */
 void tern_tls_keylog(void *user, mbedtls_ssl_key_export_type type, const unsigned char *secret, size_t secret_len,
                      const unsigned char client_random[32], const unsigned char server_random[32],
                      mbedtls_tls_prf_types prf);
+void tern_tls_keylog_write(struct tern_tls_stream *tls);
+void tern_tls_keylog_drop(struct tern_tls_stream *tls);
 
 #endif

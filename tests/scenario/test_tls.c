@@ -332,5 +332,5 @@ int main(void)
         cmocka_unit_test(test_cancel_in_the_handshake),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
 }

@@ -200,6 +200,8 @@ static void server_init(struct tls_rig *rig, const struct tls_server_spec *spec)
 
 /* ---- the rig ---- */
 
+uint32_t tls_rig_handshake_threads;
+
 void tls_rig_init(struct tls_rig *rig, const struct tls_server_spec *spec)
 {
     static const char *const names[] = {"example.test", "*.wild.example.test", NULL};
@@ -209,7 +211,7 @@ void tls_rig_init(struct tls_rig *rig, const struct tls_server_spec *spec)
 
     *rig = (struct tls_rig){0};
     tern_list_init(&rig->clients);
-    rig->sim = simio_new(NULL, &rig->engine);
+    rig->sim = simio_new(&(struct tern_engine_config){.handshake_threads = tls_rig_handshake_threads}, &rig->engine);
     assert_int_equal(tern_tls_mbedtls_new(rig->engine, &rig->provider, &fault), TERN_OK);
     rig->root = cert_new((struct cert_spec){.name = "tern test root", .is_ca = true});
     rig->leaf = cert_new((struct cert_spec){

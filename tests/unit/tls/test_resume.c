@@ -283,5 +283,5 @@ int main(void)
         TEST(tickets_serve_as_many_connections_as_came),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
 }

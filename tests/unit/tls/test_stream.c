@@ -674,5 +674,5 @@ int main(void)
     };
 
     faultmem_install();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
 }

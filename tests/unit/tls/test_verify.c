@@ -375,5 +375,5 @@ int main(void)
         cmocka_unit_test(pins_hold_besides_everything),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return TLS_RIG_RUN_BOTH(tests, setup, teardown);
 }
