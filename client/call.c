@@ -173,8 +173,10 @@ static bool may_replay(struct tern_call *call)
 
     if (call->replays >= TERN_REPLAYS_MAX || call->was_answered)
         return false;
-    if (result->phase < TERN_PHASE_WRITE || tern_error_class(result->fault.error) != TERN_CLASS_PEER)
+    if (result->phase < TERN_PHASE_WRITE)
         return false; /* no connection that died, but none that could be made */
+    if (tern_error_class(result->fault.error) != TERN_CLASS_PEER && result->replay != TERN_REPLAY_STALE)
+        return false; /* it would fail again */
     if (result->replay == TERN_REPLAY_STALE && !is_idempotent(call))
         return false;
     if (result->replay == TERN_REPLAY_MAYBE || result->replay == TERN_REPLAY_ANSWERED)

@@ -218,7 +218,8 @@ enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profil
     tern_buf_init(&conn->stash, TERN_ENGINE_SCRATCH_BYTES);
     conn->dial = NULL;
     conn->opened_ns = conn->idle_ns = now(conn);
-    conn->bucket->spoke = is_h2 ? TERN_HTTP_2 : TERN_HTTP_1_1;
+    if (is_h2 || tern_pool_spoken(conn->bucket) != TERN_SPOKEN_1_1_ASKED)
+        tern_pool_note_spoken(conn->bucket, is_h2 ? TERN_SPOKEN_2 : TERN_SPOKEN_1_1);
     set_state(conn, TERN_CONN_IDLE);
     tern_list_push_back(&conn->pool->connections, &conn->pool_node);
     conn->pool->stats->connections_opened++;

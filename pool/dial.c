@@ -193,15 +193,17 @@ static void handshake(struct tern_dial *dial)
 static void tls_begin(struct tern_dial *dial)
 {
     static const char *const alpn[] = {alpn_h2, "http/1.1"};
-    enum tern_http_mode mode = mode_of(dial);
+    bool takes_1_1 = mode_of(dial) != TERN_HTTP_MODE_2_ONLY;
+    bool takes_h2 =
+        mode_of(dial) != TERN_HTTP_MODE_1_1 && (!takes_1_1 || tern_pool_spoken(dial->bucket) != TERN_SPOKEN_1_1_ASKED);
     struct tern_conn *conn = dial->winner;
     const struct tern_origin *origin = &dial->bucket->origin;
     struct tern_tls_open how = {.lower = &conn->tcp.stream,
                                 .profile = dial->profile->tls,
                                 .host = &origin->host,
                                 .port = origin->port,
-                                .alpn = mode == TERN_HTTP_MODE_1_1 ? alpn + 1 : alpn,
-                                .alpn_count = mode == TERN_HTTP_MODE_2 ? 2 : 1};
+                                .alpn = takes_h2 ? alpn : alpn + 1,
+                                .alpn_count = (size_t)takes_h2 + takes_1_1};
     struct tern_bytestream *stream;
     struct tern_fault fault;
 

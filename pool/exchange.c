@@ -249,6 +249,17 @@ static void on_end(struct tern_stream *stream)
     tern_exchange_end(exchange, TERN_PHASE_DONE, NULL, TERN_REPLAY_ANSWERED);
 }
 
+/* A peer that speaks HTTP/2 and wants HTTP/1.1 gets it on another connection, where both will do. */
+static bool falls_back(struct tern_conn *conn, const struct tern_fault *fault)
+{
+    if (fault->error != TERN_EPROTO_VERSION || !conn->is_h2 ||
+        conn->bucket->profile->config.http_mode != TERN_HTTP_MODE_2)
+        return false;
+    conn->is_spent = true;
+    tern_pool_note_spoken(conn->bucket, TERN_SPOKEN_1_1_ASKED);
+    return true;
+}
+
 static void on_error(struct tern_stream *stream, const struct tern_fault *fault, enum tern_replay replay)
 {
     struct tern_exchange *exchange = of_stream(stream);
@@ -258,6 +269,8 @@ static void on_error(struct tern_stream *stream, const struct tern_fault *fault,
     /* A kept connection that dies under a request before a byte came back was most likely closed while idle. */
     if (replay == TERN_REPLAY_MAYBE && conn->uses > 1 && stream->received_head_bytes == 0 &&
         tern_error_class(fault->error) == TERN_CLASS_PEER)
+        replay = TERN_REPLAY_STALE;
+    if (falls_back(conn, fault) && replay == TERN_REPLAY_MAYBE)
         replay = TERN_REPLAY_STALE;
     phase = tern_exchange_phase(exchange);
     tern_conn_detach(conn, exchange);

@@ -74,6 +74,16 @@ static void bucket_drop_if_empty(struct tern_bucket *bucket)
     tern_mem_free(bucket);
 }
 
+enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket)
+{
+    return tern_spoken_get(&bucket->pool->spoken, bucket->hash.hash);
+}
+
+void tern_pool_note_spoken(struct tern_bucket *bucket, enum tern_spoken what)
+{
+    tern_spoken_set(&bucket->pool->spoken, bucket->hash.hash, what);
+}
+
 /* ---- idle connections ---- */
 
 void tern_pool_unidle(struct tern_pool *pool, struct tern_conn *conn)
@@ -185,9 +195,10 @@ static bool rehome(struct tern_dial *dial)
 static bool is_one_dial_enough(const struct tern_bucket *bucket)
 {
     enum tern_http_mode mode = bucket->profile->config.http_mode;
+    enum tern_spoken spoken = tern_pool_spoken(bucket);
 
     return (mode == TERN_HTTP_MODE_2_ONLY || (mode == TERN_HTTP_MODE_2 && bucket->origin.is_secure)) &&
-           bucket->spoke != TERN_HTTP_1_1 && !tern_list_is_empty(&bucket->dials);
+           (spoken == TERN_SPOKEN_UNKNOWN || spoken == TERN_SPOKEN_2) && !tern_list_is_empty(&bucket->dials);
 }
 
 static bool may_dial(const struct tern_pool *pool, const struct tern_bucket *bucket)

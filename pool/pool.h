@@ -21,6 +21,7 @@
 #define TERN_POOL_POOL_H
 
 #include "base/hash.h"
+#include "pool/spoken.h"
 #include "pool/transport.h"
 #include "proto/h1.h"
 #include "proto/h2.h"
@@ -37,7 +38,6 @@ struct tern_bucket {
     struct tern_list waiters; /* tern_exchange.node, first come first */
     struct tern_list dials;   /* tern_dial.node */
     uint32_t connection_count;
-    enum tern_http_version spoke; /* what its latest connection spoke, or TERN_HTTP_NONE */
 };
 
 struct tern_pool {
@@ -48,6 +48,7 @@ struct tern_pool {
     struct tern_client_stats *stats; /* the client's */
     struct tern_h1_spares h1_spares; /* what exchanges under way work in */
     struct tern_h2_spares h2_spares;
+    struct tern_spoken_table spoken;
     struct tern_hash buckets;
     struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
     struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */
@@ -99,6 +100,10 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket);
  * without. */
 void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn);
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase);
+
+/* What the bucket's origin spoke. */
+enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket);
+void tern_pool_note_spoken(struct tern_bucket *bucket, enum tern_spoken what);
 
 /* Takes a waiter off the lists. */
 void tern_pool_unwait(struct tern_pool *pool, struct tern_exchange *exchange);

@@ -162,8 +162,7 @@ static enum tern_error check(const struct tern_client_config *config, struct ter
     if (config->ip_family != TERN_IP_ANY && config->ip_family != TERN_IP_V4 && config->ip_family != TERN_IP_V6)
         return tern_fault_set(why, TERN_ECONFIG, "ip_family %d: must be TERN_IP_ANY, TERN_IP_V4 or TERN_IP_V6",
                               (int)config->ip_family);
-    if (config->http_mode != TERN_HTTP_MODE_1_1 && config->http_mode != TERN_HTTP_MODE_2 &&
-        config->http_mode != TERN_HTTP_MODE_2_ONLY)
+    if ((unsigned)config->http_mode > TERN_HTTP_MODE_2_ONLY)
         return tern_fault_set(why, TERN_ECONFIG, "http_mode %d: must be one of enum tern_http_mode",
                               (int)config->http_mode);
     if ((error = check_text("name", config->name, why)) != TERN_OK ||
@@ -285,6 +284,8 @@ static bool copy(struct tern_profile *profile, const struct tern_client_config *
         profile->config.user_agent = "tern/" TERN_VERSION;
     memset(&profile->config.dns, 0, sizeof(profile->config.dns));
     memset(&profile->config.tls, 0, sizeof(profile->config.tls));
+    if (profile->config.http_mode == TERN_HTTP_MODE_DEFAULT)
+        profile->config.http_mode = TERN_HTTP_MODE_2;
     fill_timeouts(&profile->config.timeouts);
     fill_limits(&profile->config.limits);
     return keep_text(profile, &profile->config.name) && keep_text(profile, &profile->config.user_agent) &&
@@ -381,7 +382,7 @@ static enum tern_error shape_build(struct tern_profile *profile, const struct te
     enum tern_error error;
 
     if ((error = shape_number(shape, (uint64_t)config->ip_family)) != TERN_OK ||
-        (error = shape_number(shape, (uint64_t)config->http_mode)) != TERN_OK ||
+        (error = shape_number(shape, (uint64_t)profile->config.http_mode)) != TERN_OK ||
         (error = shape_text(shape, config->interface)) != TERN_OK ||
         (error = shape_text(shape, config->unix_socket)) != TERN_OK ||
         (error = shape_connect_to(shape, config)) != TERN_OK ||

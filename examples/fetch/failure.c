@@ -65,9 +65,9 @@ static enum code code_of_tls(enum tern_error error)
     }
 }
 
-static enum code code_of_peer(enum tern_error error, enum tern_phase phase)
+static enum code code_of_peer(const struct tern_fault *fault, enum tern_phase phase)
 {
-    switch (error) {
+    switch (fault->error) {
     case TERN_EPEER_EMPTY:
         return CODE_EMPTY;
     case TERN_EPEER_TRUNCATED:
@@ -77,6 +77,8 @@ static enum code code_of_peer(enum tern_error error, enum tern_phase phase)
     default:
         if (phase == TERN_PHASE_TLS)
             return CODE_TLS;
+        if (fault->error == TERN_EPEER_RESET && fault->os_errno == 0) /* no socket's error: one stream's */
+            return CODE_STREAM;
         return while_sending(phase) ? CODE_SEND : CODE_RECEIVE;
     }
 }
@@ -102,7 +104,7 @@ enum code code_of(const struct tern_fault *fault, enum tern_phase phase)
     case TERN_CLASS_TLS:
         return code_of_tls(error);
     case TERN_CLASS_PEER:
-        return code_of_peer(error, phase);
+        return code_of_peer(fault, phase);
     case TERN_CLASS_PROTOCOL:
         if (error == TERN_EPROTO_VERSION)
             return CODE_SCHEME; /* what curl answers to HTTP/0.9 and to versions it does not know */

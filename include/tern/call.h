@@ -101,7 +101,8 @@ enum tern_phase {
 enum tern_replay {
     TERN_REPLAY_UNSENT,  /* not one byte was given to the connection: always safe */
     TERN_REPLAY_REFUSED, /* the peer said it was not processed: always safe */
-    TERN_REPLAY_STALE,   /* written to a reused connection that then died before a byte came back: safe if idempotent */
+    TERN_REPLAY_STALE,   /* written to a reused connection that then died before a byte came back, or to an HTTP/2 one
+                            whose peer asked for HTTP/1.1: safe if idempotent */
     TERN_REPLAY_MAYBE,   /* written, no byte of an answer: may have been processed. Safe if idempotent */
     TERN_REPLAY_ANSWERED /* an answer began */
 };

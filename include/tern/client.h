@@ -115,8 +115,13 @@ struct tern_tls_config {
 
 /* Which HTTP a client speaks. */
 enum tern_http_mode {
-    TERN_HTTP_MODE_1_1 = 0, /* HTTP/1.1 alone */
-    TERN_HTTP_MODE_2,     /* over TLS HTTP/2 where the server takes it (ALPN), else HTTP/1.1; over plaintext HTTP/1.1 */
+    TERN_HTTP_MODE_DEFAULT = 0, /* as TERN_HTTP_MODE_2 */
+    TERN_HTTP_MODE_1_1,         /* HTTP/1.1 alone */
+
+    /* Over TLS HTTP/2 where the server takes it (ALPN), else HTTP/1.1. Over plaintext HTTP/1.1, without Upgrade (RFC 9113
+     * has done away with it). A server that asks for HTTP/1.1 after all (HTTP_1_1_REQUIRED) gets it: idempotent calls
+     * go again, later ones from the start. */
+    TERN_HTTP_MODE_2,
     TERN_HTTP_MODE_2_ONLY /* HTTP/2 and nothing else: over plaintext by prior knowledge (RFC 9113 3.3) */
 };
 
@@ -128,7 +133,7 @@ struct tern_client_config {
     struct tern_tls_config tls;
 
     enum tern_ip_family ip_family;            /* shapes */
-    enum tern_http_mode http_mode;            /* shapes. Default HTTP/1.1 */
+    enum tern_http_mode http_mode;            /* shapes */
     const char *interface;                    /* shapes: bind to this local address, or interface name */
     const char *unix_socket;                  /* shapes: connect to this path whatever the URL's host */
     const struct tern_connect_to *connect_to; /* shapes */

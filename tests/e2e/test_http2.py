@@ -20,8 +20,10 @@ class Http2(case.Case):
     def test_alpn(self):
         self.assertEqual(self.version_of("--http2", self.origin.https + "/bytes/1000000"), "2 200 1000000")
 
-    def test_http_1_1_is_the_default(self):
-        self.assertEqual(self.version_of(self.origin.https + "/bytes/10"), "1.1 200 10")
+    def test_it_is_the_default_over_tls(self):
+        self.assertEqual(self.version_of(self.origin.https + "/bytes/10"), "2 200 10")
+        self.assertEqual(self.version_of(self.origin.http + "/bytes/10"), "1.1 200 10")
+        self.assertEqual(self.version_of("--http1.1", self.origin.https + "/bytes/10"), "1.1 200 10")
 
     def test_plaintext_without_knowledge_is_http_1_1(self):
         self.assertEqual(self.version_of("--http2", self.origin.http + "/bytes/10"), "1.1 200 10")

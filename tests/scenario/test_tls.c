@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/h2_rig.h"
 #include "tests/support/scenario.h"
 #include "tests/support/tls_rig.h"
 
@@ -317,6 +318,114 @@ static void test_cancel_in_the_handshake(void **state)
     close_world(&w);
 }
 
+/* ---- which HTTP ---- */
+
+static const char *both[] = {"h2", "http/1.1", NULL};
+static const char *old[] = {"http/1.1", NULL};
+
+static void say(struct tls_server_conn *conn, struct tern_buf *frames)
+{
+    tls_server_say_bytes(conn, frames->data + frames->head, frames->len);
+    tern_buf_deinit(frames);
+}
+
+/* The first connection answers its first stream. */
+static void answer_h2(struct world *w)
+{
+    struct tern_buf out;
+
+    tern_buf_init(&out, 1 << 20);
+    h2_put(&out, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    h2_put_head(&out, 1, H2_END_HEADERS | H2_END_STREAM, ":status: 200\n");
+    say(&w->rig.conns[0], &out);
+    scenario_run(&w->s, 0);
+}
+
+static void reset_h2(struct world *w, int32_t id)
+{
+    struct tern_buf out;
+
+    tern_buf_init(&out, 1 << 20);
+    h2_put(&out, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    h2_put_u32(&out, NGHTTP2_RST_STREAM, id, NGHTTP2_HTTP_1_1_REQUIRED);
+    say(&w->rig.conns[0], &out);
+    scenario_run(&w->s, 0);
+}
+
+static void test_http_2_is_what_a_server_gets_that_takes_it(void **state)
+{
+    const struct tls_server_spec spec = {.alpn = both};
+    struct world w;
+    struct seen *call;
+
+    (void)state;
+    open_world(&w, &spec, NULL);
+    call = get(&w, URL);
+    answer_h2(&w);
+    seen_is(call, "head 200 | done");
+    assert_int_equal(call->result.version, TERN_HTTP_2);
+    close_world(&w);
+}
+
+/* The first burst waits for one dial, since it may bring HTTP/2; the second knows better, though no connection is left. */
+static void test_what_an_origin_spoke_is_remembered(void **state)
+{
+    const struct tls_server_spec spec = {.alpn = old};
+    const struct tern_request request = {.url = TERN_STR(URL)};
+    struct world w;
+    struct seen *calls[3];
+
+    (void)state;
+    open_world(&w, &spec, NULL);
+    simio_connect_takes(w.rig.sim, "192.0.2.1:443", TERN_S);
+    for (int i = 0; i < 3; i++)
+        calls[i] = scenario_start_only(&w.s, &request);
+    scenario_run(&w.s, 0);
+    assert_int_equal(scenario_stats(&w.s).connections_dialling, 1);
+    scenario_run(&w.s, 3 * TERN_S);
+    for (size_t i = 0; i < w.rig.conn_count; i++)
+        tls_server_say(&w.rig.conns[i], "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+    scenario_run(&w.s, 0);
+    for (int i = 0; i < 3; i++)
+        seen_is(calls[i], "head 200 | body hi | done");
+    assert_int_equal(simio_counts(w.rig.sim).open, 0);
+    for (int i = 0; i < 3; i++)
+        scenario_start_only(&w.s, &request);
+    scenario_run(&w.s, 0);
+    assert_int_equal(scenario_stats(&w.s).connections_dialling, 3);
+    close_world(&w);
+}
+
+static void test_a_server_that_asks_for_1_1_gets_it(void **state)
+{
+    const struct tls_server_spec spec = {.alpn = both};
+    const struct tern_request post = {.url = TERN_STR(URL), .method = TERN_STR("POST")};
+    struct world w;
+    struct seen *call, *posted;
+
+    (void)state;
+    open_world(&w, &spec, NULL);
+    call = get(&w, URL);
+    posted = scenario_start(&w.s, &post);
+    reset_h2(&w, 1);
+    scenario_run(&w.s, TERN_S);
+    tls_rig_expect(&w.rig, GET_ROOT);
+    answer(&w, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+    seen_is(call, "head 200 | body hi | done");
+    assert_int_equal(call->result.attempt, 2);
+    assert_int_equal(call->result.version, TERN_HTTP_1_1);
+    call = get(&w, URL); /* from the start now */
+    answer(&w, OK_HI);
+    seen_is(call, "head 200 | body hi | done");
+    assert_int_equal(call->result.attempt, 1);
+    assert_int_equal(w.rig.conn_count, 3);
+    /* What may have been processed is not sent again. */
+    reset_h2(&w, 3);
+    seen_is(posted, "done EPROTO_VERSION WAIT");
+    assert_int_equal(posted->result.replay, TERN_REPLAY_STALE);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +439,9 @@ int main(void)
         cmocka_unit_test(test_truncation_is_noticed),
         cmocka_unit_test(test_idle_connection_says_goodbye_and_hears_it),
         cmocka_unit_test(test_cancel_in_the_handshake),
+        cmocka_unit_test(test_http_2_is_what_a_server_gets_that_takes_it),
+        cmocka_unit_test(test_what_an_origin_spoke_is_remembered),
+        cmocka_unit_test(test_a_server_that_asks_for_1_1_gets_it),
     };
 
     return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
