@@ -191,7 +191,13 @@ static void on_begin_task(struct tern_task *task)
 
 static void replay(struct tern_call *call)
 {
+    static const char *const reasons[] = {
+        [TERN_REPLAY_UNSENT] = "The connection died before the request was written",
+        [TERN_REPLAY_REFUSED] = "The server refused the request unprocessed",
+        [TERN_REPLAY_STALE] = "The kept connection died before an answer",
+    };
     struct tern_result *result = &call->result;
+    const char *reason = reasons[result->replay]; /* may_replay lets no other class pass */
     struct tern_times times = {.start_ns = result->times.start_ns};
     uint32_t attempt = result->attempt + 1;
 
@@ -200,7 +206,7 @@ static void replay(struct tern_call *call)
     *result = (struct tern_result){.attempt = attempt, .hop = result->hop, .times = times};
     set_state(call, TERN_CALL_NEW);
     tern_engine_defer(call->client->engine, &call->task);
-    tern_call_trace(call, "The connection was closed by the peer: sending again on another (attempt %u)", attempt);
+    tern_call_trace(call, "%s: sending it again (attempt %u)", reason, attempt);
 }
 
 /* ---- what the transport says ---- */

@@ -387,6 +387,11 @@ void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange)
     tern_conn_wake(conn); /* from a task: user code is on the stack here */
 }
 
+bool tern_conn_is_dead(const struct tern_conn *conn)
+{
+    return !conn->is_h2 || conn->h2.is_broken;
+}
+
 uint32_t tern_conn_room(const struct tern_conn *conn)
 {
     const struct tern_limits *limits = &conn->pool->limits;

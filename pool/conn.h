@@ -103,6 +103,9 @@ void tern_conn_detach(struct tern_conn *conn, struct tern_exchange *exchange);
 /* An exchange on it, begun at since_ns, has run into a time limit: an HTTP/2 peer is asked whether it lives. */
 void tern_conn_doubt(struct tern_conn *conn, uint64_t since_ns);
 
+/* An exchange on it that ends with an error ends because the connection does: always in HTTP/1.1. */
+bool tern_conn_is_dead(const struct tern_conn *conn);
+
 /* How many more exchanges it takes now. */
 uint32_t tern_conn_room(const struct tern_conn *conn);
 

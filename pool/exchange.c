@@ -266,8 +266,9 @@ static void on_error(struct tern_stream *stream, const struct tern_fault *fault,
     struct tern_conn *conn = exchange->conn;
     enum tern_phase phase;
 
-    /* A kept connection that dies under a request before a byte came back was most likely closed while idle. */
-    if (replay == TERN_REPLAY_MAYBE && conn->uses > 1 && stream->received_head_bytes == 0 &&
+    /* A kept connection that dies under a request before a byte came back was most likely closed while idle. (A stream
+     * that was reset on one that lives is another matter: the server has seen it.) */
+    if (replay == TERN_REPLAY_MAYBE && conn->uses > 1 && tern_conn_is_dead(conn) &&
         tern_error_class(fault->error) == TERN_CLASS_PEER)
         replay = TERN_REPLAY_STALE;
     if (falls_back(conn, fault) && replay == TERN_REPLAY_MAYBE)
