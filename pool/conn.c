@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "pool/addresses.h"
 #include "pool/dial.h"
 
 #define PIECES_MAX 16
@@ -256,6 +257,8 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     else
         tern_pool_unshare(conn);
     set_state(conn, TERN_CONN_CLOSED);
+    tern_addresses_remove(conn);
+    pool->yield_count -= conn->is_yielding;
     tern_list_remove(&conn->pool_node);
     tern_timer_cancel(pool->engine, &conn->expiry);
     tern_timer_cancel(pool->engine, &conn->look);
@@ -280,7 +283,7 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
 
 bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns)
 {
-    return conn->uses < conn->pool->limits.connection_uses_max && now_ns < idle_deadline(conn);
+    return tern_conn_room(conn) > 0 && now_ns < idle_deadline(conn);
 }
 
 static void fill_result(const struct tern_conn *conn, struct tern_result *result)

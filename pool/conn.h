@@ -42,6 +42,7 @@ struct tern_conn {
     struct tern_list pool_node;
     struct tern_list idle_node;
     struct tern_list bucket_node;
+    struct tern_hash_node address_node; /* while is_counted */
     enum tern_conn_state state;
     struct tern_pool *pool;
     struct tern_bucket *bucket;
@@ -65,9 +66,11 @@ struct tern_conn {
     struct tern_timer look; /* h2: at the peer's silence */
     struct tern_liveness life;
     bool is_pumping;
-    bool is_spent;   /* an exchange said close: it takes no other */
-    bool is_sharing; /* waiters are being served */
-    bool is_blocked; /* the peer takes nothing for now: the write limits of the exchanges run */
+    bool is_spent;    /* an exchange said close: it takes no other */
+    bool is_sharing;  /* waiters are being served */
+    bool is_counted;  /* among those at its address */
+    bool is_yielding; /* it goes when its calls are over, for another bucket */
+    bool is_blocked;  /* the peer takes nothing for now: the write limits of the exchanges run */
     uint64_t opened_ns;
     uint64_t idle_ns; /* since when */
     uint64_t calm_ns; /* h2: when the allowances against floods were whole */
@@ -112,7 +115,7 @@ uint32_t tern_conn_room(const struct tern_conn *conn);
 /* After a credit, a resume, body bytes: pump again, from a task. */
 void tern_conn_wake(struct tern_conn *conn);
 
-/* True if it may take another exchange: young, unused and quiet enough. */
+/* True if an idle one may take another exchange: young, unused and quiet enough, and its peer lets it. */
 bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns);
 
 /* Closes it from any state. is_orderly: says close_notify where that can be said at once. Its exchanges must have

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "pool/addresses.h"
 
 static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address);
 static void advance(struct tern_dial *dial);
@@ -314,7 +315,7 @@ static bool next_address(struct tern_dial *dial, struct tern_sockaddr *out)
     if (dial->profile->unix_address.len == 0)
         return tern_lookup_next(&dial->lookup, out);
     *out = dial->profile->unix_address;
-    return dial->address_count == 0;
+    return dial->address_count + dial->crowd.count == 0;
 }
 
 /* Makes room for the next address: the oldest attempt has had several staggers, and black holes must not hide who
@@ -359,6 +360,7 @@ static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
         tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
         return false;
     }
+    tern_addresses_add(conn);
     tern_conn_listen(conn, &conn->tcp.stream);
     dial->racers[dial->racer_count] = conn;
     dial->racer_try[dial->racer_count] = try;
@@ -377,6 +379,17 @@ static void fail_race(struct tern_dial *dial)
     fail(dial, &fault);
 }
 
+/* What could be reached is full, which is no failure. */
+static void step_back(struct tern_dial *dial)
+{
+    tern_exchange_trace(dial->exchange,
+                        "All addresses have their limit of connections: waiting for one to become free");
+    if (dial->state == TERN_DIAL_ENDED)
+        return;
+    release(dial, NULL);
+    tern_pool_dial_crowded(dial, &dial->crowd);
+}
+
 /* Starts the next attempt that there is an address for; ends the dial when nothing is left to hope for. */
 static void advance(struct tern_dial *dial)
 {
@@ -384,6 +397,8 @@ static void advance(struct tern_dial *dial)
 
     tern_timer_cancel(engine_of(dial), &dial->stagger);
     while (next_address(dial, &address)) {
+        if (!tern_addresses_have_room(dial->pool, &address, &dial->crowd))
+            continue;
         if (dial->address_count++ == 0) {
             dial->resolved_ns = engine_of(dial)->now_ns;
             set_state(dial, TERN_DIAL_RACE);
@@ -393,7 +408,11 @@ static void advance(struct tern_dial *dial)
             return;
         }
     }
-    if (dial->state != TERN_DIAL_ENDED && dial->racer_count == 0 && !dial->is_looking)
+    if (dial->state == TERN_DIAL_ENDED || dial->racer_count > 0 || dial->is_looking)
+        return;
+    if (dial->crowd.count > 0)
+        step_back(dial);
+    else
         fail_race(dial);
 }
 
@@ -486,7 +505,7 @@ static void on_begin(struct tern_task *task)
     begin_lookup(dial);
 }
 
-struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchange *exchange)
+struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_profile *profile, uint64_t connect_timeout_ns)
 {
     struct tern_dial *dial = tern_mem_calloc(1, sizeof(*dial));
     struct tern_engine *engine = bucket->pool->engine;
@@ -497,9 +516,9 @@ struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchan
     tern_list_init(&dial->node);
     dial->pool = bucket->pool;
     dial->bucket = bucket;
-    dial->profile = tern_profile_acquire(exchange->profile);
+    dial->profile = tern_profile_acquire(profile);
     dial->trust.on_loaded = on_trust;
-    dial->connect_timeout_ns = exchange->timeouts->connect_ns;
+    dial->connect_timeout_ns = connect_timeout_ns;
     dial->begun_ns = engine->now_ns;
     tern_task_init(&dial->begin, on_begin);
     tern_timer_init(&dial->deadline, on_deadline);

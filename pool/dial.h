@@ -46,7 +46,8 @@ struct tern_dial {
     bool has_redialled; /* after a handshake that a session on offer may have failed */
     bool needs_trust;   /* TLS, and the profile is not loaded yet */
 
-    size_t address_count; /* tried */
+    size_t address_count;    /* tried */
+    struct tern_crowd crowd; /* passed over, because they are full */
     struct tern_conn *racers[TERN_DIAL_RACERS_MAX];
     size_t racer_try[TERN_DIAL_RACERS_MAX]; /* which of report.tries it is; TERN_ADDRESS_TRIES_MAX: none */
     uint64_t racer_ns[TERN_DIAL_RACERS_MAX];
@@ -58,9 +59,10 @@ struct tern_dial {
     struct tern_dial_report report;
 };
 
-/* Begins, from a task, on behalf of exchange. NULL: out of memory. Its end comes through tern_pool_dialled or
- * _dial_failed. */
-struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_exchange *exchange);
+/* Begins, from a task. NULL: out of memory. Its end comes through tern_pool_dialled, _dial_failed or _dial_crowded. The
+ * timeout counts while it is nobody's. */
+struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_profile *profile,
+                                  uint64_t connect_timeout_ns);
 
 /* Gives up without a word; the caller tells the pool. */
 void tern_dial_cancel(struct tern_dial *dial);

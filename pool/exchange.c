@@ -372,7 +372,7 @@ void tern_exchange_begin(struct tern_exchange *exchange, struct tern_transport *
     exchange->begun_ns = now(exchange);
     exchange->assigned_ns = exchange->sent_ns = exchange->answered_ns = 0;
     tern_list_init(&exchange->node);
-    tern_list_init(&exchange->pool_node);
+    tern_list_init(&exchange->reuse_node);
     tern_timer_init(&exchange->timer, on_timer);
     tern_task_init(&exchange->task, run_failure);
 }

@@ -3,76 +3,10 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "pool/addresses.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
-
-/* ---- buckets ---- */
-
-static uint64_t key_hash(const struct tern_pool *pool, const struct tern_exchange *exchange)
-{
-    const struct tern_origin *origin = exchange->origin;
-    const struct tern_buf *shape = &exchange->profile->shape;
-    uint64_t host = tern_hash_bytes(pool->engine->hash_seed, origin->host.text, origin->host.len);
-
-    /* A client has few shapes, and they are long: the length tells most of them apart. */
-    return host ^ ((uint64_t)origin->port << 1 | origin->is_secure) ^ shape->len << 17;
-}
-
-static bool shape_equal(const struct tern_profile *a, const struct tern_profile *b)
-{
-    return a == b || (a->shape.len == b->shape.len &&
-                      memcmp(a->shape.data + a->shape.head, b->shape.data + b->shape.head, a->shape.len) == 0);
-}
-
-static bool key_equal(const struct tern_bucket *bucket, const struct tern_exchange *exchange)
-{
-    const struct tern_origin *origin = exchange->origin;
-
-    return bucket->origin.is_secure == origin->is_secure && bucket->origin.port == origin->port &&
-           tern_host_eq(&bucket->origin.host, &origin->host) && shape_equal(bucket->profile, exchange->profile);
-}
-
-static struct tern_bucket *bucket_find(struct tern_pool *pool, const struct tern_exchange *exchange, uint64_t hash)
-{
-    for (struct tern_hash_node *node = tern_hash_first(&pool->buckets, hash); node != NULL;
-         node = tern_hash_next(node)) {
-        struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
-
-        if (key_equal(bucket, exchange))
-            return bucket;
-    }
-    return NULL;
-}
-
-static struct tern_bucket *bucket_get(struct tern_pool *pool, const struct tern_exchange *exchange)
-{
-    uint64_t hash = key_hash(pool, exchange);
-    struct tern_bucket *bucket = bucket_find(pool, exchange, hash);
-
-    if (bucket != NULL)
-        return bucket;
-    bucket = tern_mem_calloc(1, sizeof(*bucket));
-    if (bucket == NULL)
-        return NULL;
-    bucket->pool = pool;
-    bucket->profile = tern_profile_acquire(exchange->profile);
-    bucket->origin = *exchange->origin;
-    tern_list_init(&bucket->idle);
-    tern_list_init(&bucket->shared);
-    tern_list_init(&bucket->waiters);
-    tern_list_init(&bucket->dials);
-    tern_hash_insert(&pool->buckets, &bucket->hash, hash);
-    return bucket;
-}
-
-static void bucket_drop_if_empty(struct tern_bucket *bucket)
-{
-    if (bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters))
-        return;
-    tern_hash_remove(&bucket->pool->buckets, &bucket->hash);
-    tern_profile_release(bucket->profile);
-    tern_mem_free(bucket);
-}
+#include "pool/waiters.h"
 
 enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket)
 {
@@ -82,6 +16,7 @@ enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket)
 void tern_pool_note_spoken(struct tern_bucket *bucket, enum tern_spoken what)
 {
     tern_spoken_set(&bucket->pool->spoken, bucket->hash.hash, what);
+    tern_waiters_review(bucket);
 }
 
 /* ---- idle connections ---- */
@@ -93,10 +28,10 @@ void tern_pool_unidle(struct tern_pool *pool, struct tern_conn *conn)
     tern_list_remove(&conn->idle_node);
     tern_list_remove(&conn->bucket_node);
     pool->idle_count--;
+    tern_waiters_review(conn->bucket);
 }
 
-/* The longest idle one of the whole pool goes. False: there is none. */
-static bool evict(struct tern_pool *pool)
+bool tern_pool_evict(struct tern_pool *pool)
 {
     if (tern_list_is_empty(&pool->idle))
         return false;
@@ -109,8 +44,12 @@ static void keep(struct tern_pool *pool, struct tern_conn *conn)
     tern_list_push_front(&conn->bucket->idle, &conn->bucket_node);
     tern_list_push_back(&pool->idle, &conn->idle_node);
     pool->idle_count++;
+    tern_addresses_idle(conn);
+    tern_waiters_review(conn->bucket);
+    if (pool->hungry_count > 0) /* other hosts may have its place */
+        tern_engine_defer(pool->engine, &pool->serve);
     while (pool->idle_count > pool->limits.idle_max)
-        evict(pool);
+        tern_pool_evict(pool);
 }
 
 /* The idle connection that was used last, or NULL. Those that are not good any more close. */
@@ -132,152 +71,20 @@ static struct tern_conn *take_idle(struct tern_pool *pool, struct tern_bucket *b
     return NULL;
 }
 
-/* ---- waiters and their dials ---- */
+/* ---- dials ---- */
 
-static void wait_in(struct tern_pool *pool, struct tern_bucket *bucket, struct tern_exchange *exchange)
+struct tern_dial *tern_pool_dial(struct tern_bucket *bucket, struct tern_profile *profile, uint64_t connect_timeout_ns)
 {
-    exchange->state = TERN_EXCHANGE_WAITING;
-    exchange->bucket = bucket;
-    tern_list_push_back(&bucket->waiters, &exchange->node);
-    tern_list_push_back(&pool->waiters, &exchange->pool_node);
-    pool->waiter_count++;
-    exchange->watchdog.waiting_ns = pool->engine->now_ns;
-}
+    struct tern_pool *pool = bucket->pool;
+    struct tern_dial *dial = tern_dial_start(bucket, profile, connect_timeout_ns);
 
-static void unlink_waiter(struct tern_pool *pool, struct tern_exchange *exchange)
-{
-    tern_list_remove(&exchange->node);
-    tern_list_remove(&exchange->pool_node);
-    pool->waiter_count--;
-}
-
-static void marry(struct tern_dial *dial, struct tern_exchange *exchange, uint64_t now_ns)
-{
-    dial->exchange = exchange;
-    exchange->dial = dial;
-    exchange->watchdog.waiting_ns = 0;
-    exchange->watchdog.dialling_ns = now_ns;
-}
-
-static void divorce(struct tern_dial *dial)
-{
-    if (dial->exchange != NULL)
-        dial->exchange->dial = NULL;
-    dial->exchange = NULL;
-}
-
-/* A dial that is nobody's any more goes to the first waiter of its bucket that has none. */
-static struct tern_exchange *first_undialled(struct tern_bucket *bucket)
-{
-    TERN_LIST_FOREACH(node, &bucket->waiters) {
-        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
-
-        if (exchange->dial == NULL)
-            return exchange;
-    }
-    return NULL;
-}
-
-static bool rehome(struct tern_dial *dial)
-{
-    struct tern_exchange *exchange = first_undialled(dial->bucket);
-
-    if (exchange == NULL)
-        return false;
-    marry(dial, exchange, dial->pool->engine->now_ns);
-    tern_exchange_watch(exchange);
-    return true;
-}
-
-/* An idle connection makes room. (Of the waiter's own host there is one only where the waiter wants none that was
- * used.) */
-/* Where HTTP/2 may be spoken one dial at a time goes on: what it brings may carry all who wait. */
-static bool is_one_dial_enough(const struct tern_bucket *bucket)
-{
-    enum tern_http_mode mode = bucket->profile->config.http_mode;
-    enum tern_spoken spoken = tern_pool_spoken(bucket);
-
-    return (mode == TERN_HTTP_MODE_2_ONLY || (mode == TERN_HTTP_MODE_2 && bucket->origin.is_secure)) &&
-           (spoken == TERN_SPOKEN_UNKNOWN || spoken == TERN_SPOKEN_2) && !tern_list_is_empty(&bucket->dials);
-}
-
-static bool may_dial(const struct tern_pool *pool, const struct tern_bucket *bucket)
-{
-    return (bucket->connection_count < pool->limits.connections_per_host_max || !tern_list_is_empty(&bucket->idle)) &&
-           (pool->connection_count < pool->limits.connections_max || pool->idle_count > 0);
-}
-
-/* Begins a dial for a waiter. False: out of memory. */
-static bool dial_for(struct tern_pool *pool, struct tern_exchange *exchange)
-{
-    struct tern_bucket *bucket = exchange->bucket;
-    struct tern_dial *dial;
-
-    if (bucket->connection_count >= pool->limits.connections_per_host_max)
-        tern_conn_close(TERN_CONTAINER_OF(bucket->idle.prev, struct tern_conn, bucket_node), true);
-    if (pool->connection_count >= pool->limits.connections_max)
-        evict(pool);
-    dial = tern_dial_start(bucket, exchange);
     if (dial == NULL)
-        return false;
-    tern_list_push_back(&bucket->dials, &dial->node);
+        return NULL;
+    tern_list_push_front(&bucket->dials, &dial->node); /* nobody's yet */
     pool->dial_count++;
     bucket->connection_count++;
     pool->connection_count++;
-    marry(dial, exchange, pool->engine->now_ns);
-    tern_exchange_watch(exchange);
-    return true;
-}
-
-/* A dial that goes on though its waiter was served otherwise, or NULL. */
-static struct tern_dial *find_orphan(struct tern_bucket *bucket)
-{
-    TERN_LIST_FOREACH(node, &bucket->dials) {
-        struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
-
-        if (dial->exchange == NULL)
-            return dial;
-    }
-    return NULL;
-}
-
-/* Sees to it that a dial goes on for a waiter, if the limits allow. One that lost its waiter is as good as a new one:
- * so there are never more connections than there were calls at once. False: out of memory. */
-static bool provide(struct tern_pool *pool, struct tern_exchange *exchange)
-{
-    struct tern_dial *orphan = find_orphan(exchange->bucket);
-
-    if (orphan == NULL)
-        return is_one_dial_enough(exchange->bucket) || !may_dial(pool, exchange->bucket) || dial_for(pool, exchange);
-    marry(orphan, exchange, pool->engine->now_ns);
-    tern_exchange_watch(exchange);
-    return true;
-}
-
-/* There is room for a dial, but no memory: nothing would come to serve this waiter. */
-static void starve(struct tern_pool *pool, struct tern_exchange *exchange)
-{
-    struct tern_fault fault;
-
-    tern_fault_plain(&fault, TERN_ENOMEM);
-    tern_exchange_waited(exchange, NULL);
-    tern_pool_unwait(pool, exchange);
-    tern_exchange_fail_later(exchange, TERN_PHASE_POOL, &fault);
-}
-
-/* Looks what the waiters can get now that there is room: idle connections were offered to them already. */
-static void on_serve(struct tern_task *task)
-{
-    struct tern_pool *pool = TERN_CONTAINER_OF(task, struct tern_pool, serve);
-
-    TERN_LIST_FOREACH(node, &pool->waiters) {
-        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, pool_node);
-
-        if (pool->connection_count >= pool->limits.connections_max && pool->idle_count == 0)
-            return;
-        if (exchange->dial == NULL && !provide(pool, exchange))
-            starve(pool, exchange);
-    }
+    return dial;
 }
 
 static void unlink_dial(struct tern_dial *dial)
@@ -286,20 +93,22 @@ static void unlink_dial(struct tern_dial *dial)
     dial->pool->dial_count--;
 }
 
+/* Looks what the waiters can get now that there is room: idle connections were offered to them already. */
+static void on_serve(struct tern_task *task)
+{
+    tern_waiters_serve(TERN_CONTAINER_OF(task, struct tern_pool, serve));
+}
+
 void tern_pool_unwait(struct tern_pool *pool, struct tern_exchange *exchange)
 {
     struct tern_bucket *bucket = exchange->bucket;
-    struct tern_dial *dial = exchange->dial;
+    struct tern_dial *dial = tern_waiters_remove(exchange);
 
-    unlink_waiter(pool, exchange);
     exchange->bucket = NULL;
     if (dial == NULL) {
-        bucket_drop_if_empty(bucket);
+        tern_bucket_drop_if_empty(bucket);
         return;
     }
-    divorce(dial);
-    if (rehome(dial))
-        return;
     unlink_dial(dial); /* nobody is left who wants it */
     tern_dial_cancel(dial);
     tern_pool_lost(pool, bucket);
@@ -311,33 +120,16 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
 {
     bucket->connection_count--;
     pool->connection_count--;
-    if (pool->waiter_count > 0)
+    tern_waiters_review(bucket);
+    if (pool->hungry_count > 0)
         tern_engine_defer(pool->engine, &pool->serve);
-    bucket_drop_if_empty(bucket);
-}
-
-/* The first waiter that this connection can serve: one that wants a fresh connection takes no used one. */
-static struct tern_exchange *first_for(struct tern_bucket *bucket, const struct tern_conn *conn)
-{
-    TERN_LIST_FOREACH(node, &bucket->waiters) {
-        struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
-
-        if (!exchange->is_fresh || conn->uses == 0)
-            return exchange;
-    }
-    return NULL;
+    tern_bucket_drop_if_empty(bucket);
 }
 
 /* Gives the waiter the connection. Its own dial goes on for another waiter, or for the pool. */
-static void serve(struct tern_pool *pool, struct tern_exchange *exchange, struct tern_conn *conn)
+static void serve(struct tern_exchange *exchange, struct tern_conn *conn)
 {
-    struct tern_dial *dial = exchange->dial;
-
-    unlink_waiter(pool, exchange);
-    if (dial != NULL) {
-        divorce(dial);
-        (void)rehome(dial);
-    }
+    (void)tern_waiters_remove(exchange);
     tern_exchange_waited(exchange, conn->uses == 0 ? &conn->report : NULL);
     tern_conn_assign(conn, exchange);
 }
@@ -365,6 +157,13 @@ void tern_pool_unshare(struct tern_conn *conn)
     tern_list_remove(&conn->bucket_node);
 }
 
+/* Its place goes to another bucket, once the calls on it are over. */
+static void yield(struct tern_conn *conn)
+{
+    conn->is_spent = conn->is_yielding = true;
+    conn->pool->yield_count++;
+}
+
 void tern_pool_share(struct tern_conn *conn)
 {
     struct tern_exchange *exchange;
@@ -372,9 +171,14 @@ void tern_pool_share(struct tern_conn *conn)
     if (conn->state != TERN_CONN_ACTIVE || conn->is_sharing)
         return;
     conn->is_sharing = true;
+    tern_waiters_had_turn(conn->bucket);
     while (conn->state == TERN_CONN_ACTIVE && tern_conn_room(conn) > 0 &&
-           (exchange = first_for(conn->bucket, conn)) != NULL)
-        serve(conn->pool, exchange, conn);
+           (exchange = tern_waiters_first(conn->bucket, conn)) != NULL) {
+        if (tern_waiters_must_yield(conn))
+            yield(conn);
+        else
+            serve(exchange, conn);
+    }
     conn->is_sharing = false;
     if (conn->state != TERN_CONN_ACTIVE)
         return;
@@ -386,55 +190,38 @@ void tern_pool_share(struct tern_conn *conn)
 
 void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
 {
-    struct tern_exchange *exchange;
+    struct tern_exchange *exchange = tern_waiters_first(conn->bucket, conn);
 
+    tern_waiters_had_turn(conn->bucket);
     if (!tern_conn_is_usable(conn, pool->engine->now_ns)) {
         pool->stats->connections_expired++;
         tern_conn_close(conn, true);
-        return;
-    }
-    exchange = first_for(conn->bucket, conn);
-    if (exchange != NULL) {
-        serve(pool, exchange, conn);
-        return;
-    }
-    if (pool->is_draining) {
+    } else if (exchange != NULL && !tern_waiters_must_yield(conn)) {
+        serve(exchange, conn);
+    } else if (exchange != NULL || pool->is_draining) {
         tern_conn_close(conn, true);
-        return;
+    } else {
+        if (conn->uses == 0)
+            tern_conn_wake(conn); /* it was not read from yet: what has come already closes it */
+        keep(pool, conn);
     }
-    if (conn->uses == 0)
-        tern_conn_wake(conn); /* it was not read from yet: what has come already closes it */
-    keep(pool, conn);
-    if (pool->waiter_count > 0) /* of other hosts: they may have its place */
-        tern_engine_defer(pool->engine, &pool->serve);
 }
 
 void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn)
 {
-    struct tern_exchange *exchange = dial->exchange;
-    struct tern_exchange *first = first_for(dial->bucket, conn);
+    struct tern_exchange *exchange = tern_waiters_hand_over(dial);
+    struct tern_bucket *bucket = dial->bucket;
 
-    unlink_dial(dial);
     conn->report = dial->report;
-    /* The connection goes to who has waited longest; whose dial it was takes over the other's. */
-    if (exchange != NULL && first != exchange && first->dial != NULL) {
-        struct tern_dial *other = first->dial;
-
-        divorce(other);
-        divorce(dial);
-        marry(other, exchange, dial->pool->engine->now_ns);
-    } else {
-        divorce(dial);
-        if (exchange != NULL && first != exchange) {
-            exchange->watchdog.dialling_ns = 0;
-            exchange->watchdog.waiting_ns = dial->pool->engine->now_ns;
-            tern_exchange_watch(exchange);
-        }
-    }
-    tern_pool_offer(dial->pool, conn);
+    unlink_dial(dial);
+    tern_addresses_dialled(bucket);
+    if (exchange != NULL)
+        serve(exchange, conn);
+    else
+        tern_pool_offer(dial->pool, conn);
     tern_pool_share(conn);
-    if (dial->pool->waiter_count > 0) /* what it spoke, and how much room it has, may change who is dialled for */
-        tern_engine_defer(dial->pool->engine, &dial->pool->serve);
+    if (conn->state != TERN_CONN_CLOSED) /* else the bucket may be gone */
+        tern_waiters_review(bucket);     /* what it spoke, and how much room it has, may change who is dialled for */
 }
 
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase)
@@ -444,19 +231,58 @@ void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *faul
     struct tern_exchange *exchange = dial->exchange;
 
     pool->stats->connections_failed++;
-    unlink_dial(dial);
-    divorce(dial);
     if (exchange != NULL) {
-        unlink_waiter(pool, exchange);
+        (void)tern_waiters_remove(exchange);
         exchange->bucket = NULL;
         tern_exchange_waited(exchange, &dial->report);
     }
+    unlink_dial(dial);
     tern_pool_lost(pool, bucket);
     if (exchange != NULL)
         tern_exchange_end(exchange, phase, fault, TERN_REPLAY_UNSENT);
 }
 
+void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *crowd)
+{
+    struct tern_bucket *bucket = dial->bucket;
+
+    tern_waiters_return(dial);
+    unlink_dial(dial);
+    tern_addresses_crowded(bucket, crowd);
+    tern_pool_lost(dial->pool, bucket);
+}
+
 /* ---- the transport ---- */
+
+/* One that has room for a further call now, or NULL. */
+static struct tern_conn *find_ready(struct tern_pool *pool, struct tern_bucket *bucket)
+{
+    struct tern_conn *conn;
+
+    tern_waiters_had_turn(bucket);
+    while ((conn = find_shared(bucket)) != NULL) {
+        if (!tern_waiters_must_yield(conn))
+            return conn;
+        yield(conn);
+        tern_pool_unshare(conn);
+    }
+    return take_idle(pool, bucket);
+}
+
+/* It waits: is that worth while? Whom nobody dials for depends on others, who may take for ever. */
+static enum tern_error check_wait(struct tern_pool *pool, const struct tern_exchange *exchange, struct tern_fault *why)
+{
+    if (exchange->dial != NULL)
+        return TERN_OK;
+    if (pool->undialled_count > pool->limits.waiters_max)
+        return tern_fault_set(why, TERN_EQUEUE, "%u calls wait for a connection already (limits.waiters_max)",
+                              pool->undialled_count - 1);
+    if (exchange->timeouts->pool_ns >= TERN_MS || tern_waiters_one_dial_is_enough(exchange->bucket))
+        return TERN_OK;
+    pool->stats->timed_out_pool++;
+    return tern_fault_set(why, TERN_EPOOL_TIMEOUT,
+                          "no connection is free, and timeouts.pool_ns leaves no time to wait");
+}
 
 static enum tern_error pool_start(struct tern_transport *transport, struct tern_exchange *exchange,
                                   struct tern_fault *why)
@@ -464,33 +290,32 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     struct tern_pool *pool = TERN_CONTAINER_OF(transport, struct tern_pool, transport);
     struct tern_bucket *bucket;
     struct tern_conn *conn;
+    enum tern_error error;
 
     tern_exchange_begin(exchange, transport);
-    bucket = bucket_get(pool, exchange);
+    if (pool->engine->now_ns >= exchange->total_deadline_ns)
+        return tern_fault_set(why, TERN_EDEADLINE, "the call's total time was over before it could be sent");
+    bucket = tern_bucket_get(pool, exchange->profile, exchange->origin);
     if (bucket == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     /* Where one has room nobody waits but for a fresh one. */
-    conn = exchange->is_fresh ? NULL : find_shared(bucket);
-    if (conn == NULL && !exchange->is_fresh)
-        conn = take_idle(pool, bucket);
+    conn = exchange->is_fresh ? NULL : find_ready(pool, bucket);
     if (conn != NULL) {
         exchange->bucket = bucket;
         tern_exchange_waited(exchange, NULL);
         tern_conn_assign(conn, exchange);
         return TERN_OK;
     }
-    if (!may_dial(pool, bucket) && pool->waiter_count >= pool->limits.waiters_max) {
-        bucket_drop_if_empty(bucket);
-        return tern_fault_set(why, TERN_EQUEUE, "%u calls wait for a connection already (limits.waiters_max)",
-                              pool->waiter_count);
-    }
-    wait_in(pool, bucket, exchange);
-    if (!provide(pool, exchange)) {
+    tern_waiters_add(bucket, exchange);
+    tern_waiters_serve(pool);
+    if (exchange->state != TERN_EXCHANGE_WAITING)
+        return TERN_OK; /* for want of memory it ends from its task */
+    error = check_wait(pool, exchange, why);
+    if (error != TERN_OK)
         tern_pool_unwait(pool, exchange);
-        return tern_fault_plain(why, TERN_ENOMEM);
-    }
-    tern_exchange_watch(exchange);
-    return TERN_OK;
+    else
+        tern_exchange_watch(exchange);
+    return error;
 }
 
 static void pool_cancel(struct tern_exchange *exchange)
@@ -594,9 +419,11 @@ void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct t
     *pool =
         (struct tern_pool){.transport = {&pool_ops}, .engine = engine, .tls = tls, .limits = *limits, .stats = stats};
     tern_hash_init(&pool->buckets);
+    tern_hash_init(&pool->addresses);
     tern_list_init(&pool->connections);
     tern_list_init(&pool->idle);
-    tern_list_init(&pool->waiters);
+    tern_list_init(&pool->hungry);
+    tern_list_init(&pool->crowded);
     tern_task_init(&pool->serve, on_serve);
 }
 
@@ -604,14 +431,16 @@ void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limi
 {
     pool->limits = *limits;
     while (pool->idle_count > limits->idle_max)
-        evict(pool);
-    tern_engine_defer(pool->engine, &pool->serve);
+        tern_pool_evict(pool);
+    for (struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL); node != NULL;
+         node = tern_hash_walk(&pool->buckets, node))
+        tern_addresses_reopen(TERN_CONTAINER_OF(node, struct tern_bucket, hash));
 }
 
 void tern_pool_drain(struct tern_pool *pool)
 {
     pool->is_draining = true;
-    while (evict(pool))
+    while (tern_pool_evict(pool))
         continue;
 }
 
@@ -637,40 +466,88 @@ void tern_pool_deinit(struct tern_pool *pool)
     tern_pool_drop(pool);
     tern_task_cancel(&pool->serve);
     tern_hash_deinit(&pool->buckets);
+    tern_hash_deinit(&pool->addresses);
     tern_h1_spares_deinit(&pool->h1_spares);
     tern_h2_spares_deinit(&pool->h2_spares);
 }
 
+static uint32_t check_waiters(const struct tern_bucket *bucket, uint32_t *undialled)
+{
+    bool is_dialled = true;
+    uint32_t count = 0, reusers = 0;
+
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->waiters) {
+        const struct tern_exchange *exchange = TERN_CONTAINER_OF(node, struct tern_exchange, node);
+
+        is_dialled = is_dialled && node != bucket->undialled;
+        TERN_ASSERT(exchange->state == TERN_EXCHANGE_WAITING && exchange->bucket == bucket);
+        TERN_ASSERT((exchange->dial != NULL) == is_dialled);
+        TERN_ASSERT(exchange->dial == NULL || exchange->dial->exchange == exchange);
+        TERN_ASSERT(tern_list_is_linked(&exchange->reuse_node) == !exchange->is_fresh);
+        *undialled += exchange->dial == NULL;
+        reusers += !exchange->is_fresh;
+        count++;
+    }
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->reusers)
+        reusers--;
+    TERN_ASSERT(reusers == 0);
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
+        const struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
+
+        TERN_ASSERT(dial->bucket == bucket && (dial->exchange == NULL || dial->exchange->dial == dial));
+        TERN_ASSERT(dial->exchange != NULL || bucket->undialled == &bucket->waiters);
+        (void)dial;
+    }
+    (void)reusers;
+    return count;
+}
+
+static uint32_t check_connections(const struct tern_bucket *bucket)
+{
+    uint32_t idle = 0;
+
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->idle) {
+        const struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, bucket_node);
+
+        TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange_count == 0 && conn->bucket == bucket);
+        (void)conn;
+        idle++;
+    }
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->shared) {
+        const struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, bucket_node);
+
+        TERN_ASSERT(conn->state == TERN_CONN_ACTIVE && conn->is_h2 && conn->bucket == bucket);
+        (void)conn;
+    }
+    return idle;
+}
+
 void tern_pool_check(const struct tern_pool *pool)
 {
-    uint32_t connections = 0, waiters = 0, idle = 0;
+    uint32_t connections = 0, waiters = 0, undialled = 0, idle = 0, hungry = 0, yields = 0, open = 0;
 
     for (const struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL); node != NULL;
          node = tern_hash_walk(&pool->buckets, node)) {
         const struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
 
         TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters));
+        TERN_ASSERT(tern_list_is_linked(&bucket->hungry_node) == tern_waiters_are_hungry(bucket));
+        TERN_ASSERT(tern_list_is_linked(&bucket->crowded_node) == (bucket->crowd.count > 0));
         connections += bucket->connection_count;
-        TERN_LIST_FOREACH(waiter, (struct tern_list *)&bucket->waiters) {
-            const struct tern_exchange *exchange = TERN_CONTAINER_OF(waiter, struct tern_exchange, node);
-
-            TERN_ASSERT(exchange->state == TERN_EXCHANGE_WAITING && exchange->bucket == bucket);
-            TERN_ASSERT(exchange->dial == NULL || exchange->dial->exchange == exchange);
-            waiters++;
-        }
-        TERN_LIST_FOREACH(kept, (struct tern_list *)&bucket->idle) {
-            const struct tern_conn *conn = TERN_CONTAINER_OF(kept, struct tern_conn, bucket_node);
-
-            TERN_ASSERT(conn->state == TERN_CONN_IDLE && conn->exchange_count == 0 && conn->bucket == bucket);
-            idle++;
-        }
-        TERN_LIST_FOREACH(shared, (struct tern_list *)&bucket->shared) {
-            const struct tern_conn *conn = TERN_CONTAINER_OF(shared, struct tern_conn, bucket_node);
-
-            TERN_ASSERT(conn->state == TERN_CONN_ACTIVE && conn->is_h2 && conn->bucket == bucket);
-        }
+        hungry += tern_list_is_linked(&bucket->hungry_node);
+        waiters += check_waiters(bucket, &undialled);
+        idle += check_connections(bucket);
     }
-    TERN_ASSERT(connections == pool->connection_count && waiters == pool->waiter_count && idle == pool->idle_count);
-    TERN_ASSERT(idle <= pool->limits.idle_max);
-    (void)connections, (void)waiters, (void)idle;
+    TERN_LIST_FOREACH(node, (struct tern_list *)&pool->connections) {
+        const struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
+
+        TERN_ASSERT(conn->is_counted);
+        yields += conn->is_yielding;
+        open++;
+    }
+    TERN_ASSERT(connections == pool->connection_count && connections == open + pool->dial_count);
+    TERN_ASSERT(waiters == pool->waiter_count && undialled == pool->undialled_count);
+    TERN_ASSERT(hungry == pool->hungry_count && yields == pool->yield_count);
+    TERN_ASSERT(idle == pool->idle_count && idle <= pool->limits.idle_max);
+    (void)connections, (void)waiters, (void)undialled, (void)idle, (void)hungry, (void)yields, (void)open;
 }

@@ -16,7 +16,10 @@
  *  3. A dial serves at most one waiter and a waiter has at most one dial; they point at each other.
  *  4. A bucket without connections, dials and waiters does not exist.
  *  5. A waiter without a dial waits only where the limits forbid one, or where HTTP/2 may be spoken and another's dial
- *     goes on. */
+ *     goes on: its bucket is hungry, or has no leave to be.
+ *  6. In a bucket waiters with a dial stand before those without, and no dial is nobody's while there are any without.
+ *  7. Every connection from its connect to its close is counted at its address, at most
+ *     limits.connections_per_address_max at one (as the limit stood when it was dialled). */
 #ifndef TERN_POOL_POOL_H
 #define TERN_POOL_POOL_H
 
@@ -27,16 +30,30 @@
 #include "proto/h2.h"
 #include "tls/provider.h"
 
+/* Addresses that were found full (pool/addresses.h). So many are remembered of one bucket. */
+#define TERN_CROWD_MAX 8
+
+struct tern_crowd {
+    uint64_t hashes[TERN_CROWD_MAX];
+    uint32_t count;
+    bool has_leave; /* something has changed since: one dial may look again */
+};
+
 /* All connections of one key. The hash finds it, the whole key decides. */
 struct tern_bucket {
     struct tern_hash_node hash;
     struct tern_pool *pool;
     struct tern_profile *profile; /* one with the key's shape; owned count */
     struct tern_origin origin;
-    struct tern_list idle;    /* tern_conn.bucket_node, the latest used first */
-    struct tern_list shared;  /* tern_conn.bucket_node: active ones that had room for more when last looked at */
-    struct tern_list waiters; /* tern_exchange.node, first come first */
-    struct tern_list dials;   /* tern_dial.node */
+    struct tern_list idle;         /* tern_conn.bucket_node, the latest used first */
+    struct tern_list shared;       /* tern_conn.bucket_node: active ones that had room for more when last looked at */
+    struct tern_list waiters;      /* tern_exchange.node, first come first; those with a dial before those without */
+    struct tern_list reusers;      /* tern_exchange.reuse_node: of them those that take a used connection */
+    struct tern_list *undialled;   /* the first waiter without a dial; &waiters: none */
+    struct tern_list hungry_node;  /* in the pool's list */
+    struct tern_list crowded_node; /* likewise */
+    struct tern_crowd crowd;       /* count 0: not crowded */
+    struct tern_list dials;        /* tern_dial.node; those that are nobody's first */
     uint32_t connection_count;
 };
 
@@ -52,13 +69,19 @@ struct tern_pool {
     struct tern_hash buckets;
     struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
     struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */
-    struct tern_list waiters;     /* tern_exchange.pool_node, first come first */
+    struct tern_list hungry;      /* tern_bucket.hungry_node: that want a dial; whose turn it is first */
+    struct tern_list crowded;     /* tern_bucket.crowded_node: that wait for an address, the latest served last */
+    struct tern_hash addresses;   /* tern_conn.address_node */
     struct tern_task serve;       /* look again what the waiters can get */
     uint32_t connection_count;
     uint32_t idle_count;
     uint32_t dial_count;
     uint32_t waiter_count;
-    bool is_draining; /* keep nothing */
+    uint32_t undialled_count; /* of them: without a dial */
+    uint32_t hungry_count;
+    uint32_t crowded_count;
+    uint32_t yield_count; /* connections that go when their calls are over, for another bucket */
+    bool is_draining;     /* keep nothing */
 };
 
 /* In the owner's storage. tls is borrowed and outlives the pool; so are stats. */
@@ -80,7 +103,18 @@ void tern_pool_deinit(struct tern_pool *pool);
 /* Asserts the invariants, in debug builds. */
 void tern_pool_check(const struct tern_pool *pool);
 
-/* ---- for conn.c and dial.c ---- */
+/* ---- for the rest of the pool ---- */
+
+/* The bucket of a key, made if there is none. profile gets a count of its own. NULL: out of memory. */
+struct tern_bucket *tern_bucket_get(struct tern_pool *pool, struct tern_profile *profile,
+                                    const struct tern_origin *origin);
+void tern_bucket_drop_if_empty(struct tern_bucket *bucket);
+
+/* Begins a dial that is nobody's; the limits are the caller's to ask. NULL: out of memory. */
+struct tern_dial *tern_pool_dial(struct tern_bucket *bucket, struct tern_profile *profile, uint64_t connect_timeout_ns);
+
+/* The longest idle connection of the whole pool goes. False: there is none. */
+bool tern_pool_evict(struct tern_pool *pool);
 
 /* A connection that can carry an exchange: gives it to the first waiter, keeps it idle, or closes it. */
 void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn);
@@ -100,6 +134,9 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket);
  * without. */
 void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn);
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase);
+
+/* A dial has ended because all its addresses are full: whom it was for waits on. */
+void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *crowd);
 
 /* What the bucket's origin spoke. */
 enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket);

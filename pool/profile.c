@@ -13,7 +13,7 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 392,
+_Static_assert(sizeof(struct tern_client_config) == 400,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
@@ -203,6 +203,7 @@ static void fill_limits(struct tern_limits *l)
     default_u32(&l->connections_max, TERN_CONNECTIONS_MAX);
     default_u32(&l->connections_per_host_max,
                 l->connections_max < TERN_CONNECTIONS_MAX ? l->connections_max : TERN_CONNECTIONS_MAX);
+    default_u32(&l->connections_per_address_max, UINT32_MAX);
     default_u32(&l->idle_max, TERN_IDLE_MAX);
     default_u32(&l->waiters_max, TERN_WAITERS_MAX);
     default_u64(&l->idle_ns, TERN_IDLE_NS);

@@ -62,8 +62,8 @@ struct tern_exchange {
     /* The transport's own. */
     enum tern_exchange_state state;
     bool is_paused;
-    struct tern_list node;      /* among the bucket's waiters, then among its connection's exchanges */
-    struct tern_list pool_node; /* among the pool's waiters */
+    struct tern_list node;       /* among the bucket's waiters, then among its connection's exchanges */
+    struct tern_list reuse_node; /* among those of them that take a used connection */
     struct tern_stream stream;
     struct tern_watchdog watchdog;
     uint64_t sent_mark; /* body bytes that were sent when the write limit began to run */
@@ -80,7 +80,7 @@ struct tern_exchange {
 };
 
 struct tern_transport_ops {
-    /* Errors: TERN_EQUEUE, TERN_ENOMEM, TERN_ECLOSED; no event comes then and why is filled. */
+    /* Errors: TERN_EQUEUE, TERN_EDEADLINE, TERN_EPOOL_TIMEOUT, TERN_ENOMEM; no event comes then and why is filled. */
     enum tern_error (*start)(struct tern_transport *transport, struct tern_exchange *exchange, struct tern_fault *why);
     void (*cancel)(struct tern_exchange *exchange);
     void (*credit)(struct tern_exchange *exchange, uint32_t bytes);

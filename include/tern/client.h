@@ -19,7 +19,8 @@ struct tern_client;
 
 /* The four phases and the bounds over them. Each is a length of time in nanoseconds; TERN_OFF for none. */
 struct tern_timeouts {
-    uint64_t pool_ns;    /* waiting for a connection to become free, or for leave to dial. Default 5 s */
+    uint64_t pool_ns;    /* waiting for a connection to become free, or for leave to dial. Below 1 ms: a call that would
+                            have to wait ends at once with TERN_EPOOL_TIMEOUT. Default 5 s */
     uint64_t connect_ns; /* DNS, TCP and TLS of a new connection together. Default 10 s */
     uint64_t write_ns;   /* longest gap in which the peer takes none of the request. Default 10 s */
     uint64_t read_ns;    /* longest gap in which the peer sends nothing; paused time is not counted. Default 60 s */
@@ -38,20 +39,24 @@ struct tern_timeouts {
 struct tern_limits {
     uint32_t connections_max;          /* open or dialling, in the whole pool. Default 100 */
     uint32_t connections_per_host_max; /* the same for one pool key. Default 100, or connections_max if that is less */
-    uint32_t idle_max;                 /* kept idle, in the whole pool. Default 20; UINT32_MAX: no bound of its own */
-    uint32_t waiters_max;              /* calls that wait for a connection. Default 1,024 */
-    uint64_t idle_ns;                  /* an idle connection is closed after this. Default 30 s */
-    uint64_t connection_age_ns;        /* a connection older than this takes no new call. Default off */
-    uint64_t connection_uses_max;      /* nor one that has carried so many. Default off */
-    uint64_t h2_quiet_ns;              /* calls run over HTTP/2 and nothing comes: the peer is asked. Default 3 s */
-    uint64_t h2_ack_ns;                /* and is dead without a sign of life after this. Default 2 s */
-    uint64_t tcp_unacked_ns;           /* what was sent stays unacknowledged for so long: the connection is dead
+    uint32_t connections_per_address_max; /* the same for one address (IP and port, or socket), whatever the hosts
+                                             there: a full one is passed over, and waited for if all are. Default off:
+                                             0 or UINT32_MAX */
+    uint32_t idle_max;            /* kept idle, in the whole pool. Default 20; UINT32_MAX: no bound of its own */
+    uint32_t waiters_max;         /* calls that wait with nobody dialling for them: one more ends at once with
+                                          TERN_EQUEUE. Default 1,024 */
+    uint64_t idle_ns;             /* an idle connection is closed after this. Default 30 s */
+    uint64_t connection_age_ns;   /* a connection older than this takes no new call. Default off */
+    uint64_t connection_uses_max; /* nor one that has carried so many. Default off */
+    uint64_t h2_quiet_ns;         /* calls run over HTTP/2 and nothing comes: the peer is asked. Default 3 s */
+    uint64_t h2_ack_ns;           /* and is dead without a sign of life after this. Default 2 s */
+    uint64_t tcp_unacked_ns;      /* what was sent stays unacknowledged for so long: the connection is dead
                                           (TCP_USER_TIMEOUT, of connections made from then on). Default 20 s */
-    uint32_t head_line_bytes_max;      /* one line of it. Default 16 KiB, or head_bytes_max if that is less */
-    uint32_t head_bytes_max;           /* one response head, trailers likewise. Default 64 KiB */
-    uint32_t head_fields_max;          /* header fields of one response head. Default 256 */
-    uint32_t informational_max;        /* 1xx responses before the final one. Default 16 */
-    uint32_t body_window_bytes;        /* delivered, not yet credited; for calls that credit. Default 256 KiB */
+    uint32_t head_line_bytes_max; /* one line of it. Default 16 KiB, or head_bytes_max if that is less */
+    uint32_t head_bytes_max;      /* one response head, trailers likewise. Default 64 KiB */
+    uint32_t head_fields_max;     /* header fields of one response head. Default 256 */
+    uint32_t informational_max;   /* 1xx responses before the final one. Default 16 */
+    uint32_t body_window_bytes;   /* delivered, not yet credited; for calls that credit. Default 256 KiB */
 };
 
 enum tern_ip_family { TERN_IP_ANY = 0, TERN_IP_V4 = 4, TERN_IP_V6 = 6 };

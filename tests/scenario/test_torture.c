@@ -64,6 +64,22 @@ static void waiters(struct scenario *s)
         get(s, i % 2 != 0 ? "http://a.test/slow" : "http://b.test/whole");
 }
 
+/* Two hosts at an address that takes one connection, and a pool that takes two. */
+static void crowd(struct scenario *s)
+{
+    const struct tern_client_config config = {.dns = {.hosts_path = ""},
+                                              .limits = {.connections_max = 2, .connections_per_address_max = 1}};
+    struct seen *calls[6];
+    enum tern_error error = tern_client_configure(s->client, &config, NULL);
+
+    assert_true(error == TERN_OK || error == TERN_ENOMEM);
+    for (int i = 0; i < 6; i++)
+        calls[i] = get(s, i % 2 != 0 ? "http://192.0.2.1/slow" : "http://b.test/whole");
+    scenario_run(s, TERN_MS);
+    if (calls[2] != NULL)
+        (void)tern_call_cancel(s->engine, calls[2]->id);
+}
+
 static void race(struct scenario *s)
 {
     fakedns_answer(s->servers, "a.test", "2001:db8::1 2001:db8::2 192.0.2.1", 60);
@@ -211,7 +227,7 @@ static void posts(struct scenario *s)
 
 /* ---- how it is told ---- */
 
-static void (*const stories[])(struct scenario *s) = {plain,     waiters, race,    cancel,  pause,
+static void (*const stories[])(struct scenario *s) = {plain,     waiters, crowd,   race,    cancel, pause,
                                                       configure, upload,  collect, perform, posts};
 
 #define STORIES (sizeof(stories) / sizeof(stories[0]))
