@@ -137,6 +137,7 @@ static enum tern_flow tcp_writev(struct tern_bytestream *stream, const struct io
     }
     note_errno(tcp, tern_error_of_stream((int)-put), (int)-put, "write to");
     tcp->write_failed = true;
+    tcp->may_read = true; /* what the peer said before it went may be there, and its event still to come */
     return TERN_FLOW_ERROR;
 }
 

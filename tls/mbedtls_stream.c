@@ -1,6 +1,8 @@
 /* tls/mbedtls_stream.c - the TLS byte stream. See tls/mbedtls_stream.h for its states. */
 #include "tls/mbedtls_stream.h"
 
+#include <mbedtls/net_sockets.h>
+
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
@@ -20,17 +22,25 @@ static enum tern_flow end_failed(struct tern_tls_stream *tls)
     return TERN_FLOW_ERROR;
 }
 
-/* flow: how the operation ended, had it only to receive. */
-static enum tern_flow end(struct tern_tls_stream *tls, enum tern_flow flow)
+/* flow: how the operation ended, had it only to receive. *sent: what became of that which it had to send. */
+static enum tern_flow end(struct tern_tls_stream *tls, enum tern_flow flow, enum tern_flow *sent)
 {
-    enum tern_flow sent = tern_tls_bio_end(&tls->bio);
-
-    if (sent == TERN_FLOW_ERROR)
+    *sent = tern_tls_bio_end(&tls->bio);
+    if (tls->bio.error != TERN_OK)
         return tern_tls_fail_lower(tls);
     /* No event will come for bytes that are there already. */
     if (flow == TERN_FLOW_WANT_READ && tls->bio.is_starved)
         tern_engine_defer(tls->engine, &tls->again);
     return flow;
+}
+
+/* The lower stream takes nothing any more; it remembers that. Invariant 5. */
+static enum tern_flow fail_sending(struct tern_tls_stream *tls)
+{
+    if (tls->bio.error != TERN_OK)
+        return tern_tls_fail_lower(tls);
+    tls->stream.fault = tls->bio.lower->fault;
+    return TERN_FLOW_ERROR;
 }
 
 /* ---- handshake ---- */
@@ -103,7 +113,7 @@ static enum tern_flow read_some(struct tern_tls_stream *tls, void *buf, size_t c
 static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t cap, size_t *n)
 {
     struct tern_tls_stream *tls = of(stream);
-    enum tern_flow flow = TERN_FLOW_OK;
+    enum tern_flow flow = TERN_FLOW_OK, sent;
     size_t total = 0;
 
     if (tls->state == TERN_TLS_ENDED)
@@ -118,7 +128,7 @@ static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t
         flow = read_some(tls, (char *)buf + total, cap - total, &got);
         total += got;
     }
-    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow);
+    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow, &sent);
     /* What has been read is given first; the state has the rest for the next read. */
     if (total == 0)
         return flow;
@@ -180,7 +190,7 @@ static enum tern_flow write_record(struct tern_tls_stream *tls, struct tern_str 
             if (!tern_tls_bio_may_go_on(&tls->bio))
                 return TERN_FLOW_WANT_READ;
         } else {
-            return tern_tls_fail(tls, code);
+            return code == MBEDTLS_ERR_NET_SEND_FAILED ? fail_sending(tls) : tern_tls_fail(tls, code);
         }
     }
 }
@@ -189,7 +199,7 @@ static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct io
 {
     struct tern_tls_stream *tls = of(stream);
     struct pieces pieces = {iov, iov_count, 0};
-    enum tern_flow flow;
+    enum tern_flow flow, sent = TERN_FLOW_OK;
     size_t total = 0;
     int max;
 
@@ -202,7 +212,7 @@ static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct io
     else
         flow = tern_tls_bio_flush(&tls->bio);
     if (flow == TERN_FLOW_ERROR && tls->state != TERN_TLS_FAILED)
-        return tern_tls_fail_lower(tls);
+        return fail_sending(tls);
     if ((size_t)max > sizeof(tls->bio.buffers->plain))
         max = sizeof(tls->bio.buffers->plain);
 
@@ -215,7 +225,9 @@ static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct io
         if (flow == TERN_FLOW_OK)
             total += run.len;
     }
-    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow);
+    flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow, &sent);
+    if (flow != TERN_FLOW_ERROR && sent == TERN_FLOW_ERROR)
+        flow = fail_sending(tls);
     if (flow == TERN_FLOW_ERROR || total == 0)
         return flow == TERN_FLOW_OK ? TERN_FLOW_WANT_WRITE : flow;
     *n = total;

@@ -10,7 +10,8 @@
  * 3. session_key and verify stay as they were at the opening.
  * 4. In HANDSHAKE, and where that was closed, home may be ON_WORKER. Then conf, ssl, verify, key_lines and shift are the
  *    worker's: the loop touches none of them, nor what they point into (profile, host, alpn), which nobody changes. The
- *    worker touches nothing else. CLOSED keeps them until the job is back. */
+ *    worker touches nothing else. CLOSED keeps them until the job is back.
+ * 5. In OPEN, what can no longer be sent ends only the writing: an answer or a GOAWAY that came before is still read. */
 #ifndef TERN_TLS_MBEDTLS_STREAM_H
 #define TERN_TLS_MBEDTLS_STREAM_H
 

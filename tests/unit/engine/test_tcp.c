@@ -409,6 +409,24 @@ static void test_real_reset(void **state)
     finish();
 }
 
+/* The write meets the reset before the loop has told of what came just before it. */
+static void test_real_answer_before_its_event(void **state)
+{
+    (void)state;
+    int fd = connect_real("127.0.0.1:0", NULL);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    size_t n;
+    assert_int_equal(write(fd, "200", 3), 3);
+    assert_string_equal(read_real(10), "200"); /* less than was asked for: nothing more is there */
+    assert_int_equal(write(fd, "413", 3), 3);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    close(fd);
+    assert_int_equal(write_text("more body", &n), TERN_FLOW_ERROR);
+    assert_string_equal(read_up_to(10), "413");
+    assert_string_equal(read_real(10), "<error>");
+    finish();
+}
+
 /* More than the socket's buffers hold, in both directions at once, through every WANT and every edge. */
 static void test_real_bulk(void **state)
 {
@@ -485,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_real_unacked_limit),
         cmocka_unit_test(test_real_refusal),
         cmocka_unit_test(test_real_reset),
+        cmocka_unit_test(test_real_answer_before_its_event),
         cmocka_unit_test(test_real_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,6 +409,32 @@ static void a_reset_is_told_as_it_is(void **state)
     tls_client_free(client);
 }
 
+/* An early answer, or a GOAWAY, and a close before all of the request was taken. */
+static void what_was_said_before_a_failed_write_is_read(void **state)
+{
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        struct tls_client *client;
+        struct iovec iov = {(void *)(uintptr_t) "more", 4};
+        size_t n;
+
+        serve(versions[v]);
+        client = connect_open(NULL);
+        client->is_held = true;
+        tls_server_say(tls_rig_server(&rig), "no more");
+        simio_reset(tls_rig_server(&rig)->peer);
+        tls_rig_run(&rig);
+        assert_int_equal(tern_bytestream_writev(client->stream, &iov, 1, &n), TERN_FLOW_ERROR);
+        assert_int_equal(client->stream->fault.error, TERN_EPEER_RESET);
+        assert_int_equal(tern_bytestream_writev(client->stream, &iov, 1, &n), TERN_FLOW_ERROR);
+        client->is_held = false;
+        tls_client_read(client);
+        expect_got(client, "no more");
+        expect_fault(client, TERN_EPEER_RESET, "");
+        tls_client_free(client);
+    }
+}
+
 static void shutdown_says_close_notify(void **state)
 {
     struct tls_client *client = connect_open(NULL);
@@ -662,6 +688,7 @@ int main(void)
         TEST(close_notify_is_an_end),
         TEST(an_end_without_it_is_a_truncation),
         TEST(a_reset_is_told_as_it_is),
+        TEST(what_was_said_before_a_failed_write_is_read),
         TEST(shutdown_says_close_notify),
         TEST(the_server_may_end_in_the_handshake),
         TEST(plain_text_is_told_from_tls),
