@@ -2,6 +2,7 @@
 #   tests/unit/FOLDER/test_X.c   cmocka, one program each; registered as unit.FOLDER.X
 #   tests/scenario/test_X.c      the same; scenario.X
 #   tests/e2e/test_X.py          python3 unittest against real servers; e2e.X
+#   tests/e2e/X.c                what those drive, over the public API alone: tern-X
 #   tests/install/test_X.sh      what is built, as others see it; install.X
 # tests/support/*.c is linked into all C tests.
 #
@@ -45,6 +46,14 @@ endif()
 if(TARGET tern-origin)
     list(APPEND e2e_environment TERN_ORIGIN=$<TARGET_FILE:tern-origin> TERN_LOAD=$<TARGET_FILE:tern-load>)
 endif()
+file(GLOB e2e_programs CONFIGURE_DEPENDS tests/e2e/*.c)
+foreach(source IN LISTS e2e_programs)
+    cmake_path(GET source STEM name)
+    add_executable(tern-${name} ${source})
+    target_link_libraries(tern-${name} PRIVATE tern tern_flags)
+    string(TOUPPER ${name} variable)
+    list(APPEND e2e_environment TERN_${variable}=$<TARGET_FILE:tern-${name}>)
+endforeach()
 file(GLOB e2e_tests CONFIGURE_DEPENDS tests/e2e/test_*.py)
 foreach(source IN LISTS e2e_tests)
     cmake_path(GET source STEM name)

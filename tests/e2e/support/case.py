@@ -2,6 +2,8 @@
 
 TERN_FETCH    the program under test. Tests that only use curl's flags also run with TERN_FETCH=curl
 TERN_ORIGIN   the bundled origin
+TERN_MIXED    the steady load of GET and POST (mixed.c)
+TERN_PROBE    the counting probe (bench/probe.c)
 TERN_SERVERS  folder in which the packages of the test servers are unpacked (servers.py)
 TERN_NO_SKIP  set where a test that cannot run is a failure
 """

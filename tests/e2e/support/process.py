@@ -96,15 +96,25 @@ class Server:
             os.chmod(self.folder, 0o755)  # some drop their rights when they are started as root
             _running.append(self)
             self.configure()
-            with open(self.path("log"), "wb") as log:
-                self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                    env={**os.environ, **self.env}, start_new_session=True, preexec_fn=_die_with_parent)
+            self._spawn()
             if self._wait():
                 return self
             log_text = self.log()
             self.stop()
         raise AssertionError(f"{type(self).__name__} does not start:\n{log_text}")
+
+    def _spawn(self):
+        with open(self.path("log"), "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                env={**os.environ, **self.env}, start_new_session=True, preexec_fn=_die_with_parent)
+
+    def restart(self):
+        """Ends it and starts it again, with the same configuration and ports."""
+        self._end()
+        self._spawn()
+        if not self._wait():
+            raise AssertionError(f"{type(self).__name__} does not start again:\n{self.log()}")
 
     def _wait(self):
         until = time.monotonic() + READY_S
@@ -114,9 +124,7 @@ class Server:
             time.sleep(0.02)
         return False
 
-    def stop(self):
-        if self in _running:
-            _running.remove(self)
+    def _end(self):
         if self.process is not None:
             self.process.terminate()
             try:
@@ -126,6 +134,11 @@ class Server:
             self._end_group(self.process.pid)
             self.process.wait()
             self.process = None
+
+    def stop(self):
+        if self in _running:
+            _running.remove(self)
+        self._end()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None

@@ -214,6 +214,11 @@ class Nginx(WebServer):
         """New workers take over; old ones finish what they have and close idle connections."""
         self.process.send_signal(signal.SIGHUP)
 
+    def busiest_worker(self):
+        """The process id of the worker with the most connections."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+            return max((int(pid) for pid in file.read().split()), key=lambda pid: len(os.listdir(f"/proc/{pid}/fd")))
+
     def posts(self):
         """A line for each request to /post that it has answered."""
         with open(self.path("posts"), encoding="ascii") as file:
@@ -229,7 +234,7 @@ class Apache(WebServer):
         self.prepare()
         modules = os.path.join(_root(), "usr/lib/apache2/modules")
         loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
-                          for name in ("mpm_event", "alias", "authz_core", "dir", "headers", "http2", "proxy", "proxy_http",
+                          for name in ("mpm_event", "alias", "authz_core", "dir", "headers", "http2", "log_config", "proxy", "proxy_http",
                                        "reflector", "ssl")
                           if os.path.exists(f"{modules}/mod_{name}.so"))
         hosts = "\n".join(f"""
@@ -248,6 +253,8 @@ class Apache(WebServer):
             DefaultRuntimeDir {self.path("tmp")}
             PidFile {self.path("pid")}
             ErrorLog /dev/stderr
+            LogFormat "%m %U%q %s" line
+            CustomLog {self.path("posts")} line
             ServerName localhost
             {loads}
             {f"User nobody{chr(10)}Group nogroup" if os.geteuid() == 0 else ""}
@@ -283,6 +290,11 @@ class Apache(WebServer):
     def reload(self):
         """Gracefully: what a child has is finished, new children take over."""
         self.process.send_signal(signal.SIGUSR1)
+
+    def posts(self):
+        """As Nginx.posts, for any path."""
+        with open(self.path("posts"), encoding="ascii") as file:
+            return [line for line in file.read().splitlines() if line.startswith("POST ")]
 
 
 class H2o(WebServer):
@@ -404,6 +416,10 @@ backend origin
     def reload(self):
         """A new worker takes over; the old one finishes what it has."""
         self.process.send_signal(signal.SIGUSR2)
+
+    def posts(self):
+        """As Nginx.posts, for any path."""
+        return [line for line in self.log().splitlines() if line.startswith("POST ")]
 
 
 class Caddy(WebServer):
