@@ -24,14 +24,15 @@ struct rule {
     enum rule_kind kind;
     int os_errno;
     uint64_t delay_ns;
+    uint64_t path_ns, bytes_per_s; /* one way; 0: what is said is there at once */
     uint32_t connects;
     void (*on_heard)(struct simio_peer *peer, void *user);
     void *user;
 };
 
-enum act_kind { CONNECTED, REFUSED, SAY, SAY_END, END, RESET };
+enum act_kind { CONNECTED, REFUSED, SAY, SAY_END, END, RESET, HEAR };
 
-/* One thing that happens to a socket, in the order of the list. */
+/* One thing that happens to a socket (HEAR: to its peer), in the order of the list. */
 struct act {
     struct tern_list node;
     enum act_kind kind;
@@ -58,8 +59,10 @@ struct simio_peer {
     struct tern_sockaddr local, address;
     struct tern_list acts;
     uint64_t last_act_ns;
-    struct bytes in;    /* arrived, not yet read */
-    struct bytes heard; /* written by the engine */
+    struct tern_list hears; /* what the engine wrote and is on the path yet */
+    uint64_t sent_ns;       /* when the last byte has left the peer */
+    struct bytes in;        /* arrived, not yet read */
+    struct bytes heard;     /* written by the engine */
     size_t recv_max, window;
     void *user;
 };
@@ -163,6 +166,14 @@ void simio_connect_takes(struct simio *sim, const char *address, uint64_t ns)
     rule_at(sim, address)->delay_ns = ns;
 }
 
+void simio_path(struct simio *sim, const char *address, uint64_t round_trip_ns, uint64_t bytes_per_s)
+{
+    struct rule *rule = rule_at(sim, address);
+    assert_true(round_trip_ns > 1 && bytes_per_s > 0);
+    rule->path_ns = round_trip_ns / 2;
+    rule->bytes_per_s = bytes_per_s;
+}
+
 uint32_t simio_connects(struct simio *sim, const char *address)
 {
     return rule_at(sim, address)->connects;
@@ -183,23 +194,41 @@ struct simio_peer *simio_accept(struct simio *sim, const char *address)
 
 /* ---- what peers do ---- */
 
-static void add_act(struct simio_peer *peer, enum act_kind kind, uint64_t after_ns, const void *bytes, size_t len)
+static struct act *new_act(enum act_kind kind, uint64_t at_ns, const void *bytes, size_t len)
 {
     struct act *act = xalloc(NULL, sizeof *act + len);
     act->kind = kind;
-    act->at_ns = peer->sim->now_ns + after_ns;
-    if (act->at_ns < peer->last_act_ns)
-        act->at_ns = peer->last_act_ns;
-    peer->last_act_ns = act->at_ns;
+    act->at_ns = at_ns;
     act->len = len;
     if (len != 0)
         memcpy(act->bytes, bytes, len);
+    return act;
+}
+
+static void add_act(struct simio_peer *peer, enum act_kind kind, uint64_t after_ns, const void *bytes, size_t len)
+{
+    struct act *act = new_act(kind, peer->sim->now_ns + after_ns, bytes, len);
+    if (peer->connected && peer->rule->path_ns != 0) {
+        peer->sent_ns = (act->at_ns > peer->sent_ns ? act->at_ns : peer->sent_ns) +
+                        (uint64_t)((double)len * (double)TERN_S / (double)peer->rule->bytes_per_s);
+        act->at_ns = peer->sent_ns + peer->rule->path_ns;
+    }
+    if (act->at_ns < peer->last_act_ns)
+        act->at_ns = peer->last_act_ns;
+    peer->last_act_ns = act->at_ns;
     tern_list_push_back(&peer->acts, &act->node);
 }
 
-static struct act *next_act(const struct simio_peer *peer)
+static struct act *first_act(const struct tern_list *acts)
 {
-    return tern_list_is_empty(&peer->acts) ? NULL : TERN_CONTAINER_OF(peer->acts.next, struct act, node);
+    return tern_list_is_empty(acts) ? NULL : TERN_CONTAINER_OF(acts->next, struct act, node);
+}
+
+static void hear(struct simio_peer *peer, const void *bytes, size_t len)
+{
+    append(&peer->heard, bytes, len);
+    if (peer->rule->on_heard != NULL)
+        peer->rule->on_heard(peer, peer->rule->user);
 }
 
 static void happen(struct simio_peer *peer, struct act *act)
@@ -230,6 +259,9 @@ static void happen(struct simio_peer *peer, struct act *act)
         peer->reset = true;
         peer->so_error = ECONNRESET;
         peer->edges |= TERN_IO_READ | TERN_IO_WRITE | TERN_IO_END;
+        break;
+    case HEAR:
+        hear(peer, act->bytes, act->len);
         break;
     }
 }
@@ -390,6 +422,7 @@ static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
     struct simio_peer *peer = xalloc(NULL, sizeof *peer);
     *peer = (struct simio_peer){.sim = sim, .recv_max = sim->recv_max, .window = sim->window};
     tern_list_init(&peer->acts);
+    tern_list_init(&peer->hears);
     peer->fd = FD_FIRST + (int)sim->socket_count;
     peer->local = how->bind != NULL ? *how->bind : own_address(how->family);
     tern_sockaddr_set_port(&peer->local, (uint16_t)(40000 + sim->socket_count));
@@ -441,6 +474,8 @@ static ssize_t sim_recv(struct tern_io *io, int fd, void *buf, size_t cap)
     if (n > 0) {
         memcpy(buf, peer->in.data + peer->in.at, n);
         peer->in.at += n;
+        if (peer->in.at == peer->in.len)
+            peer->in.at = peer->in.len = 0;
         if (n < cap && peer->in.at < peer->in.len)
             peer->edges |= TERN_IO_READ; /* to the reader a short read is all there was: the rest arrives anew */
         return (ssize_t)n;
@@ -457,6 +492,7 @@ static ssize_t sim_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, 
 {
     struct simio *sim = self(io);
     struct simio_peer *peer = socket_at(sim, fd);
+    struct bytes written = {0};
     size_t sent = 0;
     sim->counts.sendmsgs++;
     assert_true(iov_count > 0 && iov_count <= TERN_IO_IOV_MAX);
@@ -471,15 +507,20 @@ static ssize_t sim_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, 
     }
     for (int i = 0; i < iov_count && peer->window > 0; i++) {
         size_t n = iov[i].iov_len < peer->window ? iov[i].iov_len : peer->window;
-        append(&peer->heard, iov[i].iov_base, n);
+        append(peer->rule->path_ns != 0 ? &written : &peer->heard, iov[i].iov_base, n);
         sent += n;
         if (peer->window != SIZE_MAX)
             peer->window -= n;
     }
     if (sent == 0)
         return -EAGAIN;
-    if (peer->rule->on_heard != NULL)
-        peer->rule->on_heard(peer, peer->rule->user);
+    if (peer->rule->path_ns != 0) {
+        struct act *act = new_act(HEAR, sim->now_ns + peer->rule->path_ns, written.data, written.len);
+        tern_list_push_back(&peer->hears, &act->node);
+        free(written.data);
+    } else {
+        hear(peer, NULL, 0);
+    }
     return (ssize_t)sent;
 }
 
@@ -570,6 +611,16 @@ static uint32_t ready_of(const struct simio_peer *peer)
     return peer->level != 0 ? level_of(peer) : peer->edges;
 }
 
+static void happen_if_due(struct simio_peer *peer, struct tern_list *acts)
+{
+    struct act *act = first_act(acts);
+    if (act != NULL && act->at_ns <= peer->sim->now_ns) {
+        tern_list_remove(&act->node);
+        happen(peer, act);
+        free(act);
+    }
+}
+
 /* Lets one act of each socket happen that is due, and tells what is ready. Nothing happens to a socket that is not
  * watched yet. */
 static int collect(struct simio *sim, struct tern_io_event *out, int cap)
@@ -579,12 +630,8 @@ static int collect(struct simio *sim, struct tern_io_event *out, int cap)
         struct simio_peer *peer = sim->sockets[i];
         if (peer->closed || peer->watch == NULL)
             continue;
-        struct act *act = next_act(peer);
-        if (act != NULL && act->at_ns <= sim->now_ns) {
-            tern_list_remove(&act->node);
-            happen(peer, act);
-            free(act);
-        }
+        happen_if_due(peer, &peer->hears);
+        happen_if_due(peer, &peer->acts);
         uint32_t ready = ready_of(peer);
         if (ready == 0)
             continue;
@@ -604,9 +651,11 @@ static uint64_t next_event(const struct simio *sim)
             continue;
         if (ready_of(peer) != 0)
             return sim->now_ns;
-        const struct act *act = next_act(peer);
+        const struct act *act = first_act(&peer->acts), *heard = first_act(&peer->hears);
         if (act != NULL && act->at_ns < next_ns)
             next_ns = act->at_ns;
+        if (heard != NULL && heard->at_ns < next_ns)
+            next_ns = heard->at_ns;
     }
     return next_ns;
 }
@@ -687,7 +736,7 @@ static void sim_free(struct tern_io *io)
     for (size_t i = 0; i < sim->socket_count; i++) {
         struct simio_peer *peer = sim->sockets[i];
         struct tern_list *node;
-        while ((node = tern_list_pop_front(&peer->acts)) != NULL)
+        while ((node = tern_list_pop_front(&peer->acts)) != NULL || (node = tern_list_pop_front(&peer->hears)) != NULL)
             free(TERN_CONTAINER_OF(node, struct act, node));
         free(peer->in.data);
         free(peer->heard.data);
