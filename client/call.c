@@ -333,6 +333,7 @@ static const struct tern_exchange_events quiet_events = {
 static void begin_attempt(struct tern_call *call)
 {
     struct tern_exchange *exchange = &call->exchange;
+    const struct tern_limits *limits = &call->profile->config.limits;
     struct tern_fault why = {0};
     enum tern_error error;
 
@@ -342,7 +343,8 @@ static void begin_attempt(struct tern_call *call)
     exchange->timeouts = &call->timeouts;
     exchange->total_deadline_ns = call->deadline_ns;
     exchange->result = &call->result;
-    exchange->window_bytes = call->profile->config.limits.body_window_bytes;
+    exchange->window_bytes = limits->body_window_bytes;
+    exchange->window_bytes_max = call->credits_itself ? limits->body_window_bytes : limits->body_window_bytes_max;
     /* The last try is on a connection of its own: a peer that restarts may have closed all that are kept. */
     exchange->is_fresh = call->is_fresh || call->replays == TERN_REPLAYS_MAX;
     set_state(call, TERN_CALL_RUNNING);

@@ -189,6 +189,9 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
     out->connections_dialling = pool->dial_count;
     out->connections_active = pool->connection_count - pool->idle_count - pool->dial_count;
     out->calls_waiting = pool->waiter_count;
+    out->memory_promised_bytes = pool->ledger.promised_bytes;
+    out->memory_held_bytes = pool->ledger.held_bytes;
+    out->memory_held_bytes_peak = pool->ledger.held_bytes_peak;
     out->dns_lookups = dns->queries;
     out->dns_cache_hits = dns->cache_hits;
 }

@@ -3,8 +3,7 @@
 #include "base/fault.h"
 #include "base/fields.h"
 #include "base/mem.h"
-#include "engine/engine.h"
-#include "tern/call.h"
+#include "client/client.h"
 
 #define BODY_BYTES_MAX_DEFAULT (16 * 1024 * 1024)
 
@@ -14,6 +13,7 @@ struct collector {
     struct tern_buf body;
     enum tern_error error; /* why it was cut off */
     struct tern_engine *engine;
+    struct tern_ledger *ledger; /* the client's: body stands in it until the end of the call */
     void (*on_response)(void *user, tern_call_id call, const struct tern_response *response);
     void *user;
     bool is_done;
@@ -26,13 +26,14 @@ static void collector_free(struct collector *collector)
     tern_mem_free(collector);
 }
 
-static struct collector *collector_new(struct tern_engine *engine, uint64_t body_bytes_max)
+static struct collector *collector_new(struct tern_client *client, uint64_t body_bytes_max)
 {
     struct collector *collector = tern_mem_calloc(1, sizeof(*collector));
 
     if (collector == NULL)
         return NULL;
-    collector->engine = engine;
+    collector->engine = client->engine;
+    collector->ledger = &client->pool.ledger;
     tern_fields_init(&collector->fields, UINT16_MAX, UINT32_MAX); /* the client's limits on heads hold already */
     tern_buf_init(&collector->body, body_bytes_max < SIZE_MAX ? (size_t)body_bytes_max + 1 : SIZE_MAX);
     return collector;
@@ -58,9 +59,13 @@ static void on_head(void *user, tern_call_id call, const struct tern_head *head)
 static void on_body(void *user, tern_call_id call, const void *data, size_t len)
 {
     struct collector *collector = user;
-    enum tern_error error = tern_buf_append(&collector->body, data, len);
+    enum tern_error error = TERN_ELIMIT;
 
-    if (error != TERN_OK)
+    if (tern_ledger_room(collector->ledger) >= len)
+        error = tern_buf_append(&collector->body, data, len);
+    if (error == TERN_OK)
+        tern_ledger_hold(collector->ledger, len);
+    else
         cut_off(collector, call, error);
 }
 
@@ -69,6 +74,7 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     struct collector *collector = user;
     struct tern_response *response = &collector->response;
 
+    tern_ledger_drop(collector->ledger, collector->body.len);
     response->result = *result;
     if (collector->error == TERN_OK)
         collector->error = tern_buf_append_byte(&collector->body, '\0');
@@ -100,7 +106,7 @@ static enum tern_error start(struct tern_client *client, const struct tern_reque
     if (limited.body_bytes_max == 0 || limited.body_bytes_max > max)
         limited.body_bytes_max = max;
     limited.credit = false;
-    collector = collector_new(tern_client_engine(client), limited.body_bytes_max);
+    collector = collector_new(client, limited.body_bytes_max);
     if (collector == NULL) {
         tern_fault_plain(why, TERN_ENOMEM);
         return TERN_ENOMEM; /* spelled out for the static checker: *out is not set */

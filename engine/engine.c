@@ -9,6 +9,7 @@
 
 #define CALLS_MAX_DEFAULT 65536u
 #define MAILBOX_MAX_DEFAULT 4096u
+#define MEMORY_BYTES_MAX_DEFAULT (UINT64_C(1) << 30)
 #define FILE_THREADS_DEFAULT 1u
 #define THREADS_MAX 16u
 
@@ -503,6 +504,9 @@ void tern_engine_stats(const struct tern_engine *engine, struct tern_engine_stat
     *out = engine->stats;
     out->calls_live = atomic_load_explicit(&engine->calls.live, memory_order_relaxed);
     out->clients = engine->member_count;
+    out->memory_promised_bytes = engine->ledger.promised_bytes;
+    out->memory_held_bytes = engine->ledger.held_bytes;
+    out->memory_held_bytes_peak = engine->ledger.held_bytes_peak;
 }
 
 /* ---- life ---- */
@@ -519,6 +523,8 @@ static enum tern_error check_config(struct tern_engine_config *out, const struct
         out->mailbox_max = MAILBOX_MAX_DEFAULT;
     if (out->file_threads == 0)
         out->file_threads = FILE_THREADS_DEFAULT;
+    if (out->memory_bytes_max == 0)
+        out->memory_bytes_max = MEMORY_BYTES_MAX_DEFAULT;
     if (out->calls_max > TERN_SLOTS_MAX)
         return tern_fault_set(why, TERN_ECONFIG, "calls_max %u: must be 1 to %u", out->calls_max, TERN_SLOTS_MAX);
     if (out->file_threads > THREADS_MAX)
@@ -570,6 +576,7 @@ enum tern_error tern_engine_new_with(const struct tern_engine_config *config, co
     if (engine == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     engine->config = checked;
+    tern_ledger_init(&engine->ledger, NULL, checked.memory_bytes_max);
     engine->io = seams->io;
     engine->files = seams->files != NULL ? seams->files : tern_files_posix();
     engine->inline_jobs = seams->inline_jobs;

@@ -14,6 +14,7 @@
 #define TERN_ENGINE_ENGINE_H
 
 #include "base/hash.h"
+#include "base/ledger.h"
 #include "base/list.h"
 #include "engine/files.h"
 #include "engine/io.h"
@@ -78,6 +79,7 @@ struct tern_engine {
     struct tern_list tasks;
     struct tern_list slow_tasks;
     struct tern_list graveyard; /* to bury at the turn's end */
+    struct tern_ledger ledger; /* of all clients */
     struct tern_list members;
     uint32_t member_count;
 

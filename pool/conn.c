@@ -185,6 +185,14 @@ void tern_conn_listen(struct tern_conn *conn, struct tern_bytestream *stream)
     stream->on_ready = on_ready;
 }
 
+/* Of the whole connection: as much again is left for what its calls hold. */
+static uint32_t window_max(const struct tern_limits *limits)
+{
+    uint64_t half = limits->connection_memory_bytes_max / 2;
+
+    return half < INT32_MAX ? (uint32_t)half : INT32_MAX;
+}
+
 static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
 {
     enum tern_error error;
@@ -195,9 +203,10 @@ static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profi
         return TERN_OK;
     }
     error = tern_h2_init(&conn->h2, &profile->codec_limits, profile->config.limits.body_window_bytes,
-                         &conn->pool->h2_spares);
+                         &conn->pool->h2_spares, &conn->ledger);
     if (error != TERN_OK)
         return error;
+    tern_bdp_init(&conn->bdp, TERN_BDP_WINDOW_BYTES, window_max(&profile->config.limits));
     conn->codec = &conn->h2.codec;
     conn->is_h2 = true;
     conn->calm_ns = now(conn);
@@ -209,8 +218,10 @@ static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profi
 enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
 {
     struct tern_sockaddr local = {0}, remote = {0};
-    enum tern_error error = set_codec(conn, profile, is_h2);
+    enum tern_error error;
 
+    tern_ledger_init(&conn->ledger, &conn->pool->ledger, profile->config.limits.connection_memory_bytes_max);
+    error = set_codec(conn, profile, is_h2);
     if (error != TERN_OK)
         return error;
     tern_bytestream_names(conn->stream, &local, &remote);
@@ -272,6 +283,7 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     }
     if (conn->codec != NULL)
         conn->codec->ops->deinit(conn->codec);
+    tern_ledger_drop(&conn->ledger, conn->stash.len);
     tern_engine_bury(pool->engine, &conn->corpse);
     if (!was_dialling) {
         pool->stats->connections_closed++;
@@ -511,10 +523,14 @@ static enum step feed(struct tern_conn *conn, const uint8_t *data, size_t len, b
     size_t used = 0;
     enum tern_error error = conn->codec->ops->feed(conn->codec, data, len, &used);
 
-    if (error == TERN_OK && is_stash)
+    if (error == TERN_OK && is_stash) {
         tern_buf_consume(&conn->stash, used);
-    else if (error == TERN_OK && used < len)
+        tern_ledger_drop(&conn->ledger, used);
+    } else if (error == TERN_OK && used < len) {
         error = tern_buf_append(&conn->stash, data + used, len - used);
+        if (error == TERN_OK)
+            tern_ledger_hold(&conn->ledger, len - used);
+    }
     if (error == TERN_ENOMEM && conn->exchange_count > 0) {
         struct tern_fault fault;
 
@@ -545,6 +561,35 @@ static void calm(struct tern_conn *conn)
     tern_h2_calm(&conn->h2);
 }
 
+/* h2: how much the path brings in a round trip, and so how wide the window has to be. Its PINGs are of the same ration as
+ * those that ask whether the peer lives: the codec sends none while one is unanswered or before a message has come. */
+static void measure(struct tern_conn *conn, size_t bytes)
+{
+    tern_bdp_arrived(&conn->bdp, bytes);
+    if (tern_h2_ping_unanswered(&conn->h2))
+        return;
+    if (conn->bdp.is_sampling && tern_bdp_end(&conn->bdp, now(conn)))
+        tern_h2_widen(&conn->h2, NULL, conn->bdp.window_bytes);
+    if (tern_bdp_is_due(&conn->bdp, now(conn))) {
+        tern_h2_ping(&conn->h2);
+        if (tern_h2_ping_unanswered(&conn->h2))
+            tern_bdp_begin(&conn->bdp, now(conn));
+    }
+}
+
+void tern_conn_widen(struct tern_conn *conn, struct tern_exchange *exchange)
+{
+    struct tern_stream *stream = &exchange->stream;
+    uint32_t wanted = conn->bdp.window_bytes;
+
+    if (wanted > exchange->window_bytes_max)
+        wanted = exchange->window_bytes_max;
+    if (!conn->is_h2 || wanted <= stream->window_bytes || exchange->is_paused ||
+        stream->received_body_bytes < stream->window_bytes / 2 || tern_ledger_room(&conn->ledger) < wanted)
+        return;
+    tern_h2_widen(&conn->h2, stream, wanted);
+}
+
 /* One read and its parse. STEP_WAIT: nothing more now. */
 static enum step read_in(struct tern_conn *conn)
 {
@@ -552,6 +597,7 @@ static enum step read_in(struct tern_conn *conn)
     struct tern_exchange *only = only_exchange(conn);
     size_t n = 0;
     enum tern_flow flow;
+    enum step step;
 
     if (conn->stash.len > 0)
         return feed(conn, (const uint8_t *)conn->stash.data + conn->stash.head, conn->stash.len, true);
@@ -562,7 +608,10 @@ static enum step read_in(struct tern_conn *conn)
         conn->life.alive_ns = now(conn);
         if (only != NULL && only->watchdog.silent_ns != 0) /* part of a head is a sign of life too */
             only->watchdog.silent_ns = now(conn);
-        return feed(conn, scratch, n, false);
+        step = feed(conn, scratch, n, false);
+        if (step != STEP_GONE && conn->is_h2)
+            measure(conn, n);
+        return step;
     case TERN_FLOW_WANT_READ:
     case TERN_FLOW_WANT_WRITE:
         return STEP_WAIT;
@@ -579,28 +628,32 @@ static enum step read_in(struct tern_conn *conn)
 /* STEP_ON: there is more to do, in the next turn. */
 static enum step turn(struct tern_conn *conn)
 {
-    enum step written = write_out(conn), step;
+    enum step written = write_out(conn), step = STEP_WAIT;
+    bool is_due = false; /* what was read may have made something to write */
 
     /* What came together with an answer has no event of its own: an idle connection is read too. (A stream that gave
      * less than it was asked for answers the next read without the system.) */
     for (int reads = 0; conn->codec->ops->wants_input(conn->codec); reads++) {
         if (reads == TERN_CONN_READS_MAX) {
             tern_conn_wake(conn);
-            return STEP_ON;
+            break;
         }
         step = read_in(conn);
-        if (step == STEP_WAIT && written == STEP_DEAF && conn->codec->ops->wants_input(conn->codec)) {
-            broken(conn, &conn->stream->fault);
-            return STEP_GONE;
-        }
         if (step == STEP_GONE)
             return step;
-        if (step == STEP_ON && written != STEP_DEAF)
+        is_due |= step == STEP_ON;
+        if (step == STEP_ON && written != STEP_DEAF && !conn->is_h2)
             written = write_out(conn); /* an answer may have lifted what held the request, or want one itself */
         if (step == STEP_WAIT)
-            return step;
+            break;
     }
-    return STEP_WAIT;
+    if (is_due && written != STEP_DEAF && conn->is_h2)
+        written = write_out(conn); /* once: HTTP/2's answers are many and small */
+    if (step == STEP_WAIT && written == STEP_DEAF && conn->codec->ops->wants_input(conn->codec)) {
+        broken(conn, &conn->stream->fault);
+        return STEP_GONE;
+    }
+    return conn->codec->ops->wants_input(conn->codec) ? step : STEP_WAIT;
 }
 
 /* An upload may also stand still because the peer opens no window for it: the write limit runs then too, but not while

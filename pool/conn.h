@@ -14,6 +14,7 @@
 #ifndef TERN_POOL_CONN_H
 #define TERN_POOL_CONN_H
 
+#include "pool/bdp.h"
 #include "pool/liveness.h"
 #include "pool/pool.h"
 #include "proto/h1.h"
@@ -55,8 +56,10 @@ struct tern_conn {
         struct tern_h1 h1;
         struct tern_h2 h2;
     };
-    bool is_h2;            /* which of them */
-    struct tern_buf stash; /* read, but not taken by the codec (its stream is paused) */
+    bool is_h2;                /* which of them */
+    struct tern_buf stash;     /* read, but not taken by the codec (its stream is paused) */
+    struct tern_ledger ledger; /* below the pool's */
+    struct tern_bdp bdp;       /* h2 */
 
     struct tern_list exchanges; /* tern_exchange.node, in the order of their start */
     uint32_t exchange_count;
@@ -108,6 +111,9 @@ void tern_conn_doubt(struct tern_conn *conn, uint64_t since_ns);
 
 /* An exchange on it that ends with an error ends because the connection does: always in HTTP/1.1. */
 bool tern_conn_is_dead(const struct tern_conn *conn);
+
+/* An exchange that takes more than its window lets through gets the window that the path needs. */
+void tern_conn_widen(struct tern_conn *conn, struct tern_exchange *exchange);
 
 /* How many more exchanges it takes now. */
 uint32_t tern_conn_room(const struct tern_conn *conn);

@@ -166,7 +166,7 @@ void tern_exchange_fail_later(struct tern_exchange *exchange, enum tern_phase ph
 /* Time in which the exchange takes no bytes of its own accord is not the peer's. */
 static bool is_held_back(const struct tern_exchange *exchange)
 {
-    return exchange->is_paused || exchange->stream.owed_bytes >= exchange->window_bytes;
+    return exchange->is_paused || exchange->stream.owed_bytes >= exchange->stream.window_bytes;
 }
 
 void tern_exchange_listen(struct tern_exchange *exchange)
@@ -220,6 +220,8 @@ static void on_body(struct tern_stream *stream, const uint8_t *data, size_t len)
     struct tern_exchange *exchange = of_stream(stream);
 
     exchange->events->on_body(exchange, data, len);
+    if (exchange->conn != NULL)
+        tern_conn_widen(exchange->conn, exchange);
     heard(exchange); /* once it is known whether its window has room */
 }
 

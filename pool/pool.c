@@ -418,6 +418,7 @@ void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct t
 {
     *pool =
         (struct tern_pool){.transport = {&pool_ops}, .engine = engine, .tls = tls, .limits = *limits, .stats = stats};
+    tern_ledger_init(&pool->ledger, &engine->ledger, limits->memory_bytes_max);
     tern_hash_init(&pool->buckets);
     tern_hash_init(&pool->addresses);
     tern_list_init(&pool->connections);
@@ -430,6 +431,7 @@ void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct t
 void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limits)
 {
     pool->limits = *limits;
+    pool->ledger.bytes_max = limits->memory_bytes_max;
     while (pool->idle_count > limits->idle_max)
         tern_pool_evict(pool);
     for (struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL); node != NULL;

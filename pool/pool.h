@@ -66,6 +66,7 @@ struct tern_pool {
     struct tern_h1_spares h1_spares; /* what exchanges under way work in */
     struct tern_h2_spares h2_spares;
     struct tern_spoken_table spoken;
+    struct tern_ledger ledger; /* below the engine's */
     struct tern_hash buckets;
     struct tern_list connections; /* tern_conn.pool_node: all but those under a dial */
     struct tern_list idle;        /* tern_conn.idle_node, the longest idle first */

@@ -13,7 +13,7 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 400,
+_Static_assert(sizeof(struct tern_client_config) == 416,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
@@ -144,6 +144,25 @@ static enum tern_error check_fields(const struct tern_client_config *config, str
     return check_text("user_agent", config->user_agent, why);
 }
 
+static enum tern_error check_memory(const struct tern_limits *limits, struct tern_fault *why)
+{
+    if (limits->body_window_bytes_max > INT32_MAX) /* RFC 9113 6.9.1 */
+        return tern_fault_set(why, TERN_ECONFIG, "limits.body_window_bytes_max %u: more than 2147483647",
+                              limits->body_window_bytes_max);
+    if (limits->body_window_bytes > limits->body_window_bytes_max)
+        return tern_fault_set(why, TERN_ECONFIG, "limits.body_window_bytes %u: more than body_window_bytes_max %u",
+                              limits->body_window_bytes, limits->body_window_bytes_max);
+    if (limits->connection_memory_bytes_max < TERN_CONNECTION_MEMORY_BYTES_MIN)
+        return tern_fault_set(why, TERN_ECONFIG, "limits.connection_memory_bytes_max %llu: less than %d",
+                              (unsigned long long)limits->connection_memory_bytes_max,
+                              TERN_CONNECTION_MEMORY_BYTES_MIN);
+    if (limits->connection_memory_bytes_max > limits->memory_bytes_max)
+        return tern_fault_set(
+            why, TERN_ECONFIG, "limits.connection_memory_bytes_max %llu: more than memory_bytes_max %llu",
+            (unsigned long long)limits->connection_memory_bytes_max, (unsigned long long)limits->memory_bytes_max);
+    return TERN_OK;
+}
+
 static enum tern_error check_limits(const struct tern_limits *limits, struct tern_fault *why)
 {
     if (limits->connections_per_host_max > limits->connections_max)
@@ -152,7 +171,7 @@ static enum tern_error check_limits(const struct tern_limits *limits, struct ter
     if (limits->head_line_bytes_max > limits->head_bytes_max)
         return tern_fault_set(why, TERN_ECONFIG, "limits.head_line_bytes_max %u: more than head_bytes_max %u",
                               limits->head_line_bytes_max, limits->head_bytes_max);
-    return TERN_OK;
+    return check_memory(limits, why);
 }
 
 static enum tern_error check(const struct tern_client_config *config, struct tern_fault *why)
@@ -218,6 +237,12 @@ static void fill_limits(struct tern_limits *l)
     default_u32(&l->head_fields_max, TERN_HEAD_FIELDS_MAX);
     default_u32(&l->informational_max, TERN_INFORMATIONAL_MAX);
     default_u32(&l->body_window_bytes, TERN_BODY_WINDOW_BYTES);
+    default_u32(&l->body_window_bytes_max,
+                l->body_window_bytes > TERN_BODY_WINDOW_BYTES_MAX ? l->body_window_bytes : TERN_BODY_WINDOW_BYTES_MAX);
+    default_u64(&l->memory_bytes_max, TERN_MEMORY_BYTES_MAX);
+    default_u64(&l->connection_memory_bytes_max, l->memory_bytes_max < TERN_CONNECTION_MEMORY_BYTES_MAX
+                                                     ? l->memory_bytes_max
+                                                     : TERN_CONNECTION_MEMORY_BYTES_MAX);
 }
 
 void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts *own, const struct tern_timeouts *base)

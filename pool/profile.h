@@ -38,6 +38,10 @@ struct tern_tls_provider;
 #define TERN_HEAD_FIELDS_MAX 256
 #define TERN_INFORMATIONAL_MAX 16
 #define TERN_BODY_WINDOW_BYTES (256 * 1024)
+#define TERN_BODY_WINDOW_BYTES_MAX (16 * 1024 * 1024)
+#define TERN_CONNECTION_MEMORY_BYTES_MIN (128 * 1024)
+#define TERN_CONNECTION_MEMORY_BYTES_MAX (64 * 1024 * 1024)
+#define TERN_MEMORY_BYTES_MAX (256 * 1024 * 1024)
 
 struct tern_profile {
     uint32_t refs;

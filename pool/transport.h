@@ -57,7 +57,8 @@ struct tern_exchange {
     uint64_t total_deadline_ns;           /* or TERN_OFF */
     struct tern_result *result;
     uint32_t window_bytes;
-    bool is_fresh; /* take no pooled connection (outgoing.close leaves none) */
+    uint32_t window_bytes_max; /* what it may be raised to; window_bytes: it stays */
+    bool is_fresh;             /* take no pooled connection (outgoing.close leaves none) */
 
     /* The transport's own. */
     enum tern_exchange_state state;

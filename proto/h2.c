@@ -44,6 +44,7 @@ void tern_h2_check(const struct tern_h2 *h2)
 {
 #ifndef NDEBUG
     uint32_t open = 0, wire = 0;
+    uint64_t kept = 0;
 
     TERN_LIST_FOREACH(node, &h2->open) {
         const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, node);
@@ -52,9 +53,11 @@ void tern_h2_check(const struct tern_h2 *h2)
         TERN_ASSERT(s->kept.len == 0 || waits);
         open++;
         wire += s->on_wire;
+        kept += s->kept.len;
     }
     TERN_ASSERT(open == h2->open_count && wire == h2->wire_count);
     TERN_ASSERT(h2->state != TERN_CODEC_CLOSED || open == 0);
+    TERN_ASSERT(kept == h2->kept_bytes && h2->debt_bytes <= kept);
     TERN_ASSERT(h2->out.filled - h2->out.written == h2->out.bytes.len);
     uint64_t at = h2->out.written;
     for (uint32_t i = h2->out.first; i < h2->out.first + h2->out.count; i++) {
@@ -99,6 +102,7 @@ void tern_h2_forget(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code)
     TERN_ASSERT(s->stream != NULL);
     s->stream->codec_data = NULL;
     s->stream = NULL;
+    tern_h2_unkeep(h2, s->kept.len);
     tern_h2_unmark(h2, s);
     tern_list_remove(&s->ready);
     tern_list_remove(&s->urged);
@@ -125,6 +129,58 @@ void tern_h2_fail_stream(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t 
 
     tern_h2_forget(h2, s, code);
     stream->events->on_error(stream, fault, replay);
+}
+
+/* ---- what is kept ---- */
+
+/* Opens a window again, of which the peer could have free_bytes, by those of them that it does not know of (negative: it
+ * knows of more). A quarter is worth a frame: so three quarters are always the peer's. (nghttp2's own half would make that
+ * one half.) */
+static void give_back(struct tern_h2 *h2, int32_t id, int64_t back, int64_t free_bytes)
+{
+    if (back > 0 && back >= free_bytes / 4 &&
+        nghttp2_submit_window_update(h2->session, NGHTTP2_FLAG_NONE, id, (int32_t)back) != 0) {
+        tern_h2_break_memory(h2);
+    }
+}
+
+void tern_h2_give_stream(struct tern_h2 *h2, const struct tern_h2_stream *s)
+{
+    if (s->on_wire && s->receive != TERN_H2_RECEIVE_ENDED && !s->is_delivering && !h2->is_broken) {
+        int64_t received = nghttp2_session_get_stream_effective_recv_data_length(h2->session, s->id);
+        int64_t used = s->stream->owed_bytes + (int64_t)s->kept.len;
+        give_back(h2, s->id, received - used, s->stream->window_bytes - used);
+    }
+}
+
+/* Outside of events alone: what is received and neither kept nor delivered is in nobody's books. */
+static void give_connection(struct tern_h2 *h2)
+{
+    uint64_t room = tern_ledger_room(h2->ledger);
+    uint64_t repaid = h2->debt_bytes < room ? h2->debt_bytes : room;
+
+    h2->debt_bytes -= repaid;
+    tern_ledger_promise(h2->ledger, repaid);
+    give_back(h2, 0, nghttp2_session_get_effective_recv_data_length(h2->session) - (int64_t)h2->debt_bytes,
+              h2->connection_window_bytes - (int64_t)h2->debt_bytes);
+}
+
+void tern_h2_keep(struct tern_h2 *h2, size_t bytes)
+{
+    tern_ledger_revoke(h2->ledger, bytes);
+    tern_ledger_hold(h2->ledger, bytes);
+    h2->kept_bytes += bytes;
+    h2->debt_bytes += bytes;
+}
+
+void tern_h2_unkeep(struct tern_h2 *h2, size_t bytes)
+{
+    tern_ledger_drop(h2->ledger, bytes);
+    h2->kept_bytes -= bytes;
+    if (h2->debt_bytes > h2->kept_bytes) { /* it went, so it makes its own room */
+        tern_ledger_promise(h2->ledger, h2->debt_bytes - h2->kept_bytes);
+        h2->debt_bytes = h2->kept_bytes;
+    }
 }
 
 /* ---- the connection ---- */
@@ -172,6 +228,9 @@ void tern_h2_leave(struct tern_h2 *h2)
         tern_h2_set_state(h2, TERN_CODEC_DRAIN); /* below the events nothing more is taken */
         fail_all(h2);
     }
+    if (h2->depth == 1 && !h2->is_broken) {
+        give_connection(h2);
+    }
     if (--h2->depth == 0) {
         bury(h2);
         tern_h2_check(h2);
@@ -190,6 +249,9 @@ static void cancel(struct tern_codec *codec, struct tern_stream *stream)
     tern_h2_forget(h2, s, NGHTTP2_CANCEL);
     if (h2->depth == 0) {
         bury(h2);
+        if (!h2->is_broken) {
+            give_connection(h2);
+        }
     }
 }
 
@@ -211,10 +273,7 @@ static void credit(struct tern_codec *codec, struct tern_stream *stream, uint32_
     if (s == NULL || h2->is_broken) {
         return;
     }
-    if (s->on_wire && s->receive != TERN_H2_RECEIVE_ENDED &&
-        nghttp2_session_consume_stream(h2->session, s->id, bytes) != 0) {
-        tern_h2_break_memory(h2);
-    }
+    tern_h2_give_stream(h2, s);
     make_ready(h2, s);
 }
 
@@ -301,6 +360,7 @@ static void deinit(struct tern_codec *codec)
         tern_h2_forget(h2, TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node), TERN_H2_NO_RESET);
     }
     bury(h2);
+    tern_ledger_revoke(h2->ledger, h2->connection_window_bytes - h2->debt_bytes);
     tern_h2_blocks_free(h2);
     h2->session = NULL;
     h2->is_broken = true;
@@ -342,6 +402,22 @@ void tern_h2_grant(struct tern_h2 *h2, const struct tern_h2_stream *s)
     }
 }
 
+/* Answers nghttp2's error, or 0. */
+static int widen_connection(struct tern_h2 *h2, uint32_t bytes)
+{
+    uint64_t room = tern_ledger_room(h2->ledger);
+
+    if (bytes <= h2->connection_window_bytes || room == 0) {
+        return 0;
+    }
+    uint32_t more = bytes - h2->connection_window_bytes;
+    more = room < more ? (uint32_t)room : more;
+    h2->connection_window_bytes += more;
+    tern_ledger_promise(h2->ledger, more);
+    return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)h2->connection_window_bytes);
+}
+
 void tern_h2_widen(struct tern_h2 *h2, struct tern_stream *stream, uint32_t bytes)
 {
     TERN_ASSERT(bytes <= INT32_MAX);
@@ -353,8 +429,7 @@ void tern_h2_widen(struct tern_h2 *h2, struct tern_stream *stream, uint32_t byte
             stream->window_bytes = bytes;
             tern_h2_grant(h2, stream->codec_data);
         }
-    } else if (nghttp2_session_get_effective_local_window_size(h2->session) < (int32_t)bytes &&
-               nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, (int32_t)bytes) != 0) {
+    } else if (widen_connection(h2, bytes) != 0) {
         tern_h2_break_memory(h2);
     }
 }
@@ -407,13 +482,11 @@ static int submit_settings(struct tern_h2 *h2)
     };
     int rv = nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries, sizeof entries / sizeof entries[0]);
 
-    return rv != 0 ? rv
-                   : nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
-                                                           TERN_H2_CONNECTION_WINDOW_BYTES);
+    return rv != 0 ? rv : widen_connection(h2, TERN_H2_CONNECTION_WINDOW_BYTES);
 }
 
 enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits *limits, uint32_t window_bytes,
-                             struct tern_h2_spares *spares)
+                             struct tern_h2_spares *spares, struct tern_ledger *ledger)
 {
     static const struct tern_codec_ops ops = {
         .feed = tern_h2_feed,
@@ -435,7 +508,12 @@ enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits 
     };
 
     TERN_ASSERT(window_bytes > 0 && window_bytes <= INT32_MAX);
-    *h2 = (struct tern_h2){.codec.ops = &ops, .limits = *limits, .window_bytes = window_bytes, .spares = spares};
+    *h2 = (struct tern_h2){.codec.ops = &ops,
+                           .limits = *limits,
+                           .window_bytes = window_bytes,
+                           .spares = spares,
+                           .ledger = ledger,
+                           .connection_window_bytes = TERN_H2_CONNECTION_WINDOW_BYTES_MIN};
     tern_list_init(&h2->blocks);
     tern_list_init(&h2->open);
     tern_list_init(&h2->ready);
@@ -444,6 +522,7 @@ enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits 
     if (make_session(h2) != 0) {
         return TERN_ENOMEM;
     }
+    tern_ledger_promise(ledger, TERN_H2_CONNECTION_WINDOW_BYTES_MIN);
     if (submit_settings(h2) != 0) {
         deinit(&h2->codec);
         return TERN_ENOMEM;

@@ -20,25 +20,32 @@
  * Flow control: the connection's window is given back as bytes arrive, so that no stream can hold up another; a
  * stream's own window is given back by credit alone. What a paused stream has in flight, at most its window, is kept
  * here and delivered by the first pull or feed after pause or credit made room: so pull after these.
+ * The ledger bounds what is kept: the connection's window is a promise in it, what is kept is held, and where it has no
+ * room the window is not given back for what is kept (the debt) until there is room again: looked for in each feed and
+ * pull, and as kept bytes go. Until then the streams share what is left of the window.
  *
  * Invariants (tern_h2_check)
  *  1. Every open stream has codec_data, and what it points to points back.
  *  2. CLOSED has no open stream.
  *  3. Bytes are kept only for a stream that may not have them yet, and never more than its window.
- *  4. Every mark in the out buffer lies in front of the next and behind what was written. */
+ *  4. In the ledger stand, for this connection: held, what is kept for all streams; promised, window less debt. The debt
+ *     is not more than what is kept.
+ *  5. Every mark in the out buffer lies in front of the next and behind what was written. */
 #ifndef TERN_PROTO_H2_H
 #define TERN_PROTO_H2_H
 
 #include "base/buf.h"
 #include "base/fields.h"
+#include "base/ledger.h"
 #include "base/list.h"
 #include "proto/codec.h"
 
 struct nghttp2_session;
 
-/* The connection's receive window. It is given back at once, so it bounds what is on the path, not what is in memory:
- * 1 Gbit/s over 100 ms are 12.5 MB. */
-#define TERN_H2_CONNECTION_WINDOW_BYTES (16u << 20)
+/* The connection's receive window at first, where the ledger has room for it; the protocol's own at least (RFC 9113
+ * 6.9.2). 40 MB/s over 50 ms before it has been widened once, and a hundred connections fit into a client's ledger. */
+#define TERN_H2_CONNECTION_WINDOW_BYTES (2u << 20)
+#define TERN_H2_CONNECTION_WINDOW_BYTES_MIN 65535u
 
 /* The out buffer is filled up to here, then with at most one frame more: enough that one write takes the requests of
  * 64 streams or four full DATA frames, and little enough that a request is not stuck behind a long upload. */
@@ -88,6 +95,7 @@ struct tern_h2_stream {
     bool on_wire; /* nghttp2 has not closed it */
     bool hold;    /* nothing has lifted Expect yet */
     bool paused;
+    bool is_delivering; /* its on_body is on the stack: kept and owed_bytes are on their way */
     bool peer_reset;
     bool has_trailers;
     bool is_urged; /* its priority has changed before its head was framed */
@@ -150,6 +158,7 @@ struct tern_h2 {
     struct tern_codec_limits limits;
     uint32_t window_bytes; /* of a stream, as announced */
     struct tern_h2_spares *spares;
+    struct tern_ledger *ledger;
 
     /* The connection. */
     struct nghttp2_session *session;
@@ -170,6 +179,9 @@ struct tern_h2 {
     bool is_framed;                 /* and this is its last piece */
 
     /* Receiving, and what the pump wants to know. */
+    uint32_t connection_window_bytes;
+    uint64_t kept_bytes; /* of all streams */
+    uint64_t debt_bytes; /* of them: for which the connection's window is not given back */
     bool settings_acked; /* by the peer */
     bool got_goaway;
     int32_t goaway_last_id;
@@ -192,13 +204,14 @@ struct tern_h2 {
     bool is_alien;      /* the peer's first bytes are not HTTP/2 */
 };
 
-/* A codec for a new connection, in caller's storage. limits is copied, spares borrowed. window_bytes (at most 2^31 - 1,
+/* A codec for a new connection, in caller's storage. limits is copied, spares and ledger are borrowed. window_bytes (at most 2^31 - 1,
  * more than 0) is announced for every stream; a stream whose own window is larger gets the rest once it is sent and the
  * announcement acknowledged.
  * Preface and SETTINGS are in the first pull. Errors: TERN_ENOMEM; then nothing is to be given back.
  * deinit (codec->ops) gives back all, without an event. */
 TERN_MUST_USE enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits *limits,
-                                           uint32_t window_bytes, struct tern_h2_spares *spares);
+                                           uint32_t window_bytes, struct tern_h2_spares *spares,
+                                           struct tern_ledger *ledger);
 
 /* Queues a PING (RFC 9113 6.7). Nothing is queued where tern_h2_may_ping says no, or on a connection that is CLOSED. */
 void tern_h2_ping(struct tern_h2 *h2);
@@ -218,7 +231,8 @@ static inline bool tern_h2_may_ping(const struct tern_h2 *h2)
 /* A second has passed: the allowances against floods are whole again. */
 void tern_h2_calm(struct tern_h2 *h2);
 
-/* Raises a stream's window, or with NULL the connection's, to bytes (at most 2^31 - 1). Never lowers it. */
+/* Raises a stream's window, or with NULL the connection's, to bytes (at most 2^31 - 1); the connection's no further than
+ * the ledger has room. Never lowers it. */
 void tern_h2_widen(struct tern_h2 *h2, struct tern_stream *stream, uint32_t bytes);
 
 /* Says goodbye: GOAWAY is in the next pull, no stream is taken any more, those that are open finish. */

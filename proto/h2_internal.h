@@ -42,7 +42,15 @@ void tern_h2_break_memory(struct tern_h2 *h2);
 /* Gives the peer the part of the stream's window that goes beyond what is announced for all. */
 void tern_h2_grant(struct tern_h2 *h2, const struct tern_h2_stream *s);
 
-/* Around what may call an event. leave ends the streams of a broken connection and frees what was forgotten. */
+/* Bytes of the stream were put into kept, or leave it. */
+void tern_h2_keep(struct tern_h2 *h2, size_t bytes);
+void tern_h2_unkeep(struct tern_h2 *h2, size_t bytes);
+
+/* Opens the stream's window again for what was credited, once that is worth a frame; not from inside its own event. */
+void tern_h2_give_stream(struct tern_h2 *h2, const struct tern_h2_stream *s);
+
+/* Around what may call an event. leave ends the streams of a broken connection, gives the connection's window back and
+ * frees what was forgotten. */
 void tern_h2_enter(struct tern_h2 *h2);
 void tern_h2_leave(struct tern_h2 *h2);
 

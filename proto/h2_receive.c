@@ -50,7 +50,9 @@ static size_t deliver_some(struct tern_h2_stream *s, const uint8_t *data, size_t
 
     if (n != 0) {
         stream->owed_bytes += (uint32_t)n;
+        s->is_delivering = true;
         stream->events->on_body(stream, data, n);
+        s->is_delivering = false;
     }
     return n;
 }
@@ -64,6 +66,8 @@ static void deliver_kept(struct tern_h2 *h2, struct tern_h2_stream *s)
             return;
         }
         tern_buf_consume(&s->kept, n);
+        tern_h2_unkeep(h2, n);
+        tern_h2_give_stream(h2, s);
     }
     tern_buf_deinit(&s->kept);
     if (s->receive == TERN_H2_RECEIVE_ENDED && !s->paused) {
@@ -80,33 +84,38 @@ void tern_h2_deliver(struct tern_h2 *h2)
     }
 }
 
+/* Delivers as much as the stream may have, keeps the rest. */
+static void take_body(struct tern_h2 *h2, struct tern_h2_stream *s, const uint8_t *data, size_t len)
+{
+    size_t n = 0, some = 1;
+
+    s->stream->received_body_bytes += len;
+    while (s->kept.len == 0 && n < len && some != 0) {
+        some = deliver_some(s, data + n, len - n);
+        if (s->stream == NULL) {
+            return;
+        }
+        n += some;
+    }
+    if (n < len) {
+        if (tern_buf_append(&s->kept, data + n, len - n) != TERN_OK) {
+            fail_answer(h2, s, TERN_ENOMEM, "%s", tern_error_text(TERN_ENOMEM));
+            return;
+        }
+        tern_h2_keep(h2, len - n);
+    }
+    tern_h2_give_stream(h2, s);
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *user)
 {
     struct tern_h2 *h2 = user;
     struct tern_h2_stream *s = tern_h2_find(h2, id);
 
+    (void)session;
     (void)flags;
-    /* At once, whatever becomes of the bytes: a stream holds back itself alone. */
-    if (nghttp2_session_consume_connection(session, len) != 0) {
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    if (s == NULL) {
-        return 0;
-    }
-    s->stream->received_body_bytes += len;
-    size_t n = 0;
-    while (s->kept.len == 0 && n < len) {
-        size_t some = deliver_some(s, data + n, len - n);
-        if (s->stream == NULL) {
-            return 0;
-        }
-        if (some == 0) {
-            break;
-        }
-        n += some;
-    }
-    if (n < len && tern_buf_append(&s->kept, data + n, len - n) != TERN_OK) {
-        fail_answer(h2, s, TERN_ENOMEM, "%s", tern_error_text(TERN_ENOMEM));
+    if (s != NULL) {
+        take_body(h2, s, data, len);
     }
     return 0;
 }

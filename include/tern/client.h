@@ -56,7 +56,28 @@ struct tern_limits {
     uint32_t head_bytes_max;      /* one response head, trailers likewise. Default 64 KiB */
     uint32_t head_fields_max;     /* header fields of one response head. Default 256 */
     uint32_t informational_max;   /* 1xx responses before the final one. Default 16 */
-    uint32_t body_window_bytes;   /* delivered, not yet credited; for calls that credit. Default 256 KiB */
+
+    /* What a call that credits has been given and has not credited yet, at most; and over HTTP/2 each call's receive
+     * window (RFC 9113 5.2), which for a call that does not credit is only the first. Default 256 KiB, at most 2^31 - 1. */
+    uint32_t body_window_bytes;
+
+    /* HTTP/2: what that first window grows to, as the path is found to need it, and so what one paused call holds at
+     * most. Default 16 MiB (2 Gbit/s over 50 ms), or body_window_bytes if that is more; at most 2^31 - 1. */
+    uint32_t body_window_bytes_max;
+
+    /* The memory ledger. What counts: bytes of response bodies that peers may send unasked, since the receive window of
+     * an HTTP/2 connection is open for them ("promised"; at least 65,535 for each connection, RFC 9113 6.9.2); and those
+     * that came and wait for a call that is paused or has no window, or are being collected ("held"). What does not, since
+     * it has limits of its own: heads while they come (head_bytes_max a call), what is being sent (64 KiB and a frame for
+     * each connection), what callbacks keep.
+     * Where the ledger has no room no window grows, and a connection whose calls hold bytes does not get its window back
+     * for them: it slows down, and in the end stands still, until one of those calls goes on or ends. Connections without
+     * such calls do not notice. A collected body that finds no room ends its call with TERN_ELIMIT. HTTP/1.1 holds at most
+     * one read (64 KiB) for each connection, which is counted but finds room always.
+     * Both limits are bytes, promised and held together. */
+    uint64_t connection_memory_bytes_max; /* of one connection, whose window takes half of it at most. At least 128 KiB.
+                                             Default 64 MiB, or memory_bytes_max if that is less */
+    uint64_t memory_bytes_max;            /* of the whole client. Default 256 MiB */
 };
 
 enum tern_ip_family { TERN_IP_ANY = 0, TERN_IP_V4 = 4, TERN_IP_V6 = 6 };
@@ -197,6 +218,10 @@ struct tern_client_stats {
     uint64_t dns_cache_hits;
     uint64_t tls_handshakes;
     uint64_t tls_resumed; /* of those: with a ticket */
+    /* The memory ledger (struct tern_limits). */
+    uint64_t memory_promised_bytes; /* now */
+    uint64_t memory_held_bytes;
+    uint64_t memory_held_bytes_peak; /* since the client was made */
 };
 
 TERN_API void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out);

@@ -33,6 +33,9 @@ struct tern_engine_config {
      * does, one step of one handshake a turn, so that calls under way are served between any two. The longest step
      * (the check of the server's certificates) is 1 to 3 ms of CPU: with a thread here no turn is held up by any. */
     uint32_t handshake_threads;
+
+    /* The memory ledger over all its clients (struct tern_limits in tern/client.h). Default 1 GiB. */
+    uint64_t memory_bytes_max;
 };
 
 /* Makes an engine. config may be NULL: all defaults. On success *out is owned by the caller, who ends it with
@@ -81,6 +84,9 @@ struct tern_engine_stats {
     uint32_t calls_live;
     uint32_t clients;
     uint32_t descriptors_watched;
+    uint64_t memory_promised_bytes; /* the memory ledger: now */
+    uint64_t memory_held_bytes;
+    uint64_t memory_held_bytes_peak; /* since the engine was made */
 };
 
 TERN_API void tern_engine_stats(const struct tern_engine *engine, struct tern_engine_stats *out);

@@ -250,13 +250,16 @@ void h2_rig_init(struct h2_rig *rig, const struct tern_codec_limits *limits, uin
 
     *rig = (struct h2_rig){0};
     h2_ear_init(&rig->ear);
+    tern_ledger_init(&rig->ledger, NULL, UINT64_MAX);
     must(tern_h2_init(&rig->h2, limits != NULL ? limits : &defaults, window_bytes != 0 ? window_bytes : 256 << 10,
-                      &rig->spares));
+                      &rig->spares, &rig->ledger));
 }
 
 void h2_rig_deinit(struct h2_rig *rig)
 {
     rig->h2.codec.ops->deinit(&rig->h2.codec);
+    assert_int_equal(rig->ledger.promised_bytes, 0);
+    assert_int_equal(rig->ledger.held_bytes, 0);
     tern_h2_spares_deinit(&rig->spares);
     nghttp2_session_del(rig->server);
     h2_ear_deinit(&rig->ear);

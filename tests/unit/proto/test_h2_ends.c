@@ -504,10 +504,12 @@ static void a_codec_that_cannot_begin_holds_nothing(void **unused)
     (void)unused;
     for (uint64_t n = 1;; n++) {
         struct tern_h2_spares spares = {0};
+        struct tern_ledger ledger;
         struct tern_h2 h2;
+        tern_ledger_init(&ledger, NULL, UINT64_MAX);
         uint64_t live = faultmem_live();
         faultmem_fail_nth(n);
-        enum tern_error error = tern_h2_init(&h2, &limits, 65536, &spares);
+        enum tern_error error = tern_h2_init(&h2, &limits, 65536, &spares, &ledger);
         bool failed = faultmem_failed();
         faultmem_never_fail();
         if (error == TERN_OK) {
@@ -515,6 +517,7 @@ static void a_codec_that_cannot_begin_holds_nothing(void **unused)
         }
         tern_h2_spares_deinit(&spares);
         assert_int_equal(faultmem_live(), live);
+        assert_int_equal(ledger.promised_bytes, 0);
         assert_int_equal(error, failed ? TERN_ENOMEM : TERN_OK);
         if (!failed) {
             assert_true(n > 5);

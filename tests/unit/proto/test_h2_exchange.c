@@ -11,7 +11,7 @@
 #include "tests/support/h2_rig.h"
 
 #define GET_TEXT " | :method: GET | :scheme: http | :authority: example.com | :path: /"
-#define HELLO "SETTINGS 2=0 4=262144 6=65536 9=1\nWINDOW_UPDATE 0 16711681\n"
+#define HELLO "SETTINGS 2=0 4=262144 6=65536 9=1\nWINDOW_UPDATE 0 2031617\n"
 #define END_BOTH (H2_END_STREAM | H2_END_HEADERS)
 
 static struct h2_rig rig;

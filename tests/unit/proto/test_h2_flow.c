@@ -196,7 +196,7 @@ static void a_stream_with_a_window_of_its_own(void **unused)
     h2_rig_write(&rig, 0);
     const char *frames = h2_rig_frames(&rig);
     assert_non_null(strstr(frames, "WINDOW_UPDATE 3 1000\n"));
-    assert_non_null(strstr(frames, "WINDOW_UPDATE 0 16777216\n"));
+    assert_non_null(strstr(frames, "WINDOW_UPDATE 0 2097152\n"));
     h2_peer_deinit(&small);
     h2_peer_deinit(&large);
     finish();
@@ -229,6 +229,73 @@ static void cancelled_bytes_still_open_the_connection(void **unused)
     assert_int_equal(last.body_bytes, 200000);
     assert_false(last.open);
     h2_peer_deinit(&last);
+    finish();
+}
+
+/* The ledger has no room beside the connection's window: that is not given back for what is kept, but the rest of it goes
+ * on serving the other streams. */
+static void a_full_ledger_closes_the_window_by_what_is_kept(void **unused)
+{
+    static char text[10001];
+    struct h2_peer paused, other;
+
+    (void)unused;
+    begin(0);
+    memset(text, 'x', 10000);
+    rig.ledger.bytes_max = TERN_H2_CONNECTION_WINDOW_BYTES;
+    submit(&paused);
+    submit(&other);
+    other.quiet = true;
+    pause_stream(&paused, true);
+    h2_rig_write(&rig, 0);
+    h2_rig_frames(&rig);
+    h2_put(&in, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
+    h2_put_head(&in, 1, 0, ":status: 200");
+    h2_put_head(&in, 3, 0, ":status: 200");
+    for (int i = 0; i < 20; i++) {
+        h2_put_data(&in, 1, 0, text);
+    }
+    for (int i = 0; i < 170; i++) {
+        h2_put_data(&in, 3, 0, text);
+    }
+    feed();
+    h2_rig_write(&rig, 0);
+    assert_int_equal(rig.ledger.held_bytes, 200000);
+    assert_int_equal(rig.ledger.promised_bytes, TERN_H2_CONNECTION_WINDOW_BYTES - 200000);
+    assert_int_equal(other.body_bytes, 1700000);
+    const char *frames = h2_rig_frames(&rig);
+    uint64_t given = 0;
+    for (const char *at = frames; (at = strstr(at, "WINDOW_UPDATE 0 ")) != NULL; at++) {
+        given += strtoull(at + strlen("WINDOW_UPDATE 0 "), NULL, 10);
+    }
+    assert_true(given >= 1000000 && given <= 1700000); /* nghttp2 gives back by halves */
+    rig.ledger.bytes_max += 50000;                     /* others have given some back: seen with the next bytes */
+    h2_put_data(&in, 3, 0, "x");
+    feed();
+    assert_int_equal(rig.ledger.promised_bytes, TERN_H2_CONNECTION_WINDOW_BYTES - 150000);
+    rig.h2.codec.ops->cancel(&rig.h2.codec, &paused.stream);
+    assert_int_equal(rig.ledger.held_bytes, 0);
+    assert_int_equal(rig.ledger.promised_bytes, TERN_H2_CONNECTION_WINDOW_BYTES);
+    paused.open = false;
+    h2_peer_deinit(&paused);
+    h2_peer_deinit(&other);
+    finish();
+}
+
+static void the_window_grows_as_far_as_the_ledger_has_room(void **unused)
+{
+    (void)unused;
+    begin(0);
+    rig.ledger.bytes_max = TERN_H2_CONNECTION_WINDOW_BYTES + 1000;
+    h2_rig_write(&rig, 0);
+    h2_rig_frames(&rig);
+    tern_h2_widen(&rig.h2, NULL, 2 * TERN_H2_CONNECTION_WINDOW_BYTES);
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "WINDOW_UPDATE 0 1000\n");
+    assert_int_equal(rig.ledger.promised_bytes, TERN_H2_CONNECTION_WINDOW_BYTES + 1000);
+    tern_h2_widen(&rig.h2, NULL, 3 * TERN_H2_CONNECTION_WINDOW_BYTES);
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "");
     finish();
 }
 
@@ -449,6 +516,8 @@ int main(void)
         cmocka_unit_test(a_peer_that_ignores_the_window_fails_and_memory_is_bounded),
         cmocka_unit_test(a_stream_with_a_window_of_its_own),
         cmocka_unit_test(cancelled_bytes_still_open_the_connection),
+        cmocka_unit_test(a_full_ledger_closes_the_window_by_what_is_kept),
+        cmocka_unit_test(the_window_grows_as_far_as_the_ledger_has_room),
         cmocka_unit_test(a_thousand_streams_every_tenth_paused),
         cmocka_unit_test(many_requests_leave_in_one_write),
         cmocka_unit_test(uploads_obey_windows_and_the_out_buffer),
