@@ -29,20 +29,22 @@ void tern_call_build_deinit(struct tern_call *call)
 
 /* ---- what the user gave ---- */
 
+enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url, struct tern_fault *why)
+{
+    char shown[TERN_ESCAPE_MAX];
+
+    if (!tern_str_eq(url->scheme, TERN_STR("http")) && !tern_str_eq(url->scheme, TERN_STR("https")))
+        return tern_fault_set(why, TERN_ESCHEME, "URL scheme \"%s\": must be http or https",
+                              tern_escape(shown, sizeof(shown), url->scheme));
+    *out = (struct tern_origin){.is_secure = url->scheme.len == 5, .port = url->port, .host = url->host};
+    return TERN_OK;
+}
+
 static enum tern_error take_url(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
 {
     enum tern_error error = tern_url_parse(&call->url, request->url, why);
-    char shown[TERN_ESCAPE_MAX];
 
-    if (error != TERN_OK)
-        return error;
-    if (!tern_str_eq(call->url.scheme, TERN_STR("http")) && !tern_str_eq(call->url.scheme, TERN_STR("https")))
-        return tern_fault_set(why, TERN_ESCHEME, "URL scheme \"%s\": must be http or https",
-                              tern_escape(shown, sizeof(shown), call->url.scheme));
-    call->origin.is_secure = call->url.scheme.len == 5;
-    call->origin.port = call->url.port;
-    call->origin.host = call->url.host;
-    return TERN_OK;
+    return error == TERN_OK ? tern_origin_of_url(&call->origin, &call->url, why) : error;
 }
 
 static enum tern_error take_method(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)

@@ -8,6 +8,10 @@
 void tern_call_build_init(struct tern_call *call);
 void tern_call_build_deinit(struct tern_call *call);
 
+/* The origin of an http or https URL. Errors: TERN_ESCHEME. */
+TERN_MUST_USE enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url,
+                                                 struct tern_fault *why);
+
 /* Checks request and copies it (but its body's source). What an earlier request left is overwritten, its memory used
  * again. Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM; why says which part, the value and
  * the rule. */

@@ -391,19 +391,12 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     return TERN_OK;
 }
 
-static enum tern_error check_open(const struct tern_client *client)
-{
-    if (client->engine->state == TERN_ENGINE_FORKED)
-        return TERN_EFORK;
-    return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
-}
-
 /* On the engine's thread: the call becomes one of the client's. */
 static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
 {
     struct tern_client *client = call->client;
     struct tern_engine *engine = client->engine;
-    enum tern_error error = check_open(client);
+    enum tern_error error = tern_client_check_open(client);
 
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
@@ -430,7 +423,7 @@ enum tern_error tern_call_start(struct tern_client *client, const struct tern_re
                                 const struct tern_handlers *handlers, void *user, tern_call_id *out,
                                 struct tern_fault *why)
 {
-    enum tern_error error = check_open(client);
+    enum tern_error error = tern_client_check_open(client);
     struct tern_call *call;
 
     if (error != TERN_OK)

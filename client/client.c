@@ -3,8 +3,11 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/url.h"
+#include "client/build.h"
 #include "client/call.h"
 #include "dns/dns.h"
+#include "pool/warm.h"
 
 static const uint8_t successors[] = {
     [TERN_CLIENT_OPEN] = 1u << TERN_CLIENT_DRAINING | 1u << TERN_CLIENT_DROPPING,
@@ -161,6 +164,33 @@ enum tern_error tern_client_configure(struct tern_client *client, const struct t
     client->profile = profile;
     tern_pool_set_limits(&client->pool, &profile->config.limits);
     return TERN_OK;
+}
+
+enum tern_error tern_client_check_open(const struct tern_client *client)
+{
+    if (client->engine->state == TERN_ENGINE_FORKED)
+        return TERN_EFORK;
+    return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
+}
+
+enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_str text, uint32_t n,
+                                       struct tern_fault *why)
+{
+    enum tern_error error = tern_client_check_open(client);
+    struct tern_url url = {0};
+    struct tern_origin origin;
+
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
+    if ((error = tern_url_parse(&url, text, why)) == TERN_OK)
+        error = tern_origin_of_url(&origin, &url, why);
+    tern_url_deinit(&url);
+    if (error != TERN_OK)
+        return error;
+    (void)tern_engine_now(
+        client->engine); /* between turns the latched time is old, and timeouts are measured from it */
+    error = tern_warm_open(&client->pool, client->profile, &origin, n);
+    return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
 }
 
 void tern_client_close(struct tern_client *client, enum tern_close_mode mode)

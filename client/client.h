@@ -35,6 +35,9 @@ TERN_MUST_USE enum tern_error tern_client_new_with(struct tern_engine *engine, c
                                                    const struct tern_pool_seams *seams, struct tern_client **out,
                                                    struct tern_fault *why);
 
+/* Whether it takes what is new. Errors: TERN_ECLOSED, TERN_EFORK. */
+TERN_MUST_USE enum tern_error tern_client_check_open(const struct tern_client *client);
+
 /* A call has ended for good; the client may go with it. */
 void tern_client_call_ended(struct tern_client *client);
 

@@ -1,6 +1,6 @@
 /* The pool key: what makes two calls share connections. */
 #include "base/mem.h"
-#include "pool/pool.h"
+#include "pool/warm.h"
 
 static uint64_t key_hash(const struct tern_pool *pool, const struct tern_profile *profile,
                          const struct tern_origin *origin)
@@ -51,13 +51,14 @@ struct tern_bucket *tern_bucket_get(struct tern_pool *pool, struct tern_profile 
     tern_list_init(&bucket->hungry_node);
     tern_list_init(&bucket->crowded_node);
     bucket->undialled = &bucket->waiters;
+    tern_warm_init(bucket);
     tern_hash_insert(&pool->buckets, &bucket->hash, hash);
     return bucket;
 }
 
 void tern_bucket_drop_if_empty(struct tern_bucket *bucket)
 {
-    if (bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters))
+    if (bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters) || tern_warm_is_due(bucket))
         return;
     tern_hash_remove(&bucket->pool->buckets, &bucket->hash);
     tern_profile_release(bucket->profile);

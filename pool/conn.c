@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "pool/addresses.h"
 #include "pool/dial.h"
+#include "pool/warm.h"
 
 #define PIECES_MAX 16
 
@@ -363,6 +364,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     conn->uses++;
     conn->is_spent |= exchange->outgoing.close;
     conn->pool->stats->reused += conn->uses > 1;
+    tern_warm_used(conn->bucket);
     attach(conn, exchange);
     begin(conn, exchange);
     tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new", conn->remote,

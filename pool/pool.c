@@ -7,6 +7,7 @@
 #include "pool/conn.h"
 #include "pool/dial.h"
 #include "pool/waiters.h"
+#include "pool/warm.h"
 
 enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket)
 {
@@ -121,6 +122,7 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
     bucket->connection_count--;
     pool->connection_count--;
     tern_waiters_review(bucket);
+    tern_warm_review(bucket);
     if (pool->hungry_count > 0)
         tern_engine_defer(pool->engine, &pool->serve);
     tern_bucket_drop_if_empty(bucket);
@@ -246,6 +248,7 @@ void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *cro
 {
     struct tern_bucket *bucket = dial->bucket;
 
+    dial->pool->stats->connections_failed += dial->exchange == NULL; /* nobody waits on */
     tern_waiters_return(dial);
     unlink_dial(dial);
     tern_addresses_crowded(bucket, crowd);
@@ -428,15 +431,32 @@ void tern_pool_init(struct tern_pool *pool, struct tern_engine *engine, struct t
     tern_task_init(&pool->serve, on_serve);
 }
 
+/* each may drop the bucket that it is called for. */
+static void for_buckets(struct tern_pool *pool, void (*each)(struct tern_bucket *bucket))
+{
+    struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL);
+
+    while (node != NULL) {
+        struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
+
+        node = tern_hash_walk(&pool->buckets, node);
+        each(bucket);
+    }
+}
+
+static void on_limits(struct tern_bucket *bucket)
+{
+    tern_addresses_reopen(bucket);
+    tern_warm_review(bucket);
+}
+
 void tern_pool_set_limits(struct tern_pool *pool, const struct tern_limits *limits)
 {
     pool->limits = *limits;
     pool->ledger.bytes_max = limits->memory_bytes_max;
     while (pool->idle_count > limits->idle_max)
         tern_pool_evict(pool);
-    for (struct tern_hash_node *node = tern_hash_walk(&pool->buckets, NULL); node != NULL;
-         node = tern_hash_walk(&pool->buckets, node))
-        tern_addresses_reopen(TERN_CONTAINER_OF(node, struct tern_bucket, hash));
+    for_buckets(pool, on_limits);
 }
 
 void tern_pool_drain(struct tern_pool *pool)
@@ -444,22 +464,26 @@ void tern_pool_drain(struct tern_pool *pool)
     pool->is_draining = true;
     while (tern_pool_evict(pool))
         continue;
+    for_buckets(pool, tern_warm_end);
 }
 
-void tern_pool_drop(struct tern_pool *pool)
+static void cancel_dials(struct tern_bucket *bucket)
 {
-    struct tern_hash_node *node;
-
-    while (!tern_list_is_empty(&pool->connections))
-        tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), true);
-    while ((node = tern_hash_walk(&pool->buckets, NULL)) != NULL) {
-        struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
+    for (uint32_t left = bucket->connection_count; left > 0; left--) {
         struct tern_dial *dial = TERN_CONTAINER_OF(bucket->dials.next, struct tern_dial, node);
 
         unlink_dial(dial);
         tern_dial_cancel(dial);
-        tern_pool_lost(pool, bucket);
+        tern_pool_lost(bucket->pool, bucket);
     }
+}
+
+void tern_pool_drop(struct tern_pool *pool)
+{
+    tern_pool_drain(pool);
+    while (!tern_list_is_empty(&pool->connections))
+        tern_conn_close(TERN_CONTAINER_OF(pool->connections.next, struct tern_conn, pool_node), true);
+    for_buckets(pool, cancel_dials);
 }
 
 void tern_pool_deinit(struct tern_pool *pool)
@@ -532,7 +556,7 @@ void tern_pool_check(const struct tern_pool *pool)
          node = tern_hash_walk(&pool->buckets, node)) {
         const struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
 
-        TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters));
+        TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters) || tern_warm_is_due(bucket));
         TERN_ASSERT(tern_list_is_linked(&bucket->hungry_node) == tern_waiters_are_hungry(bucket));
         TERN_ASSERT(tern_list_is_linked(&bucket->crowded_node) == (bucket->crowd.count > 0));
         connections += bucket->connection_count;

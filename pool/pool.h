@@ -14,7 +14,7 @@
  *  2. A connection is in exactly one bucket; an idle one has no exchange and is in both the bucket's list and the
  *     pool's. One that is shared is active, and only HTTP/2 has room beside an exchange.
  *  3. A dial serves at most one waiter and a waiter has at most one dial; they point at each other.
- *  4. A bucket without connections, dials and waiters does not exist.
+ *  4. A bucket without connections, dials and waiters exists only to be warmed again (pool/warm.h).
  *  5. A waiter without a dial waits only where the limits forbid one, or where HTTP/2 may be spoken and another's dial
  *     goes on: its bucket is hungry, or has no leave to be.
  *  6. In a bucket waiters with a dial stand before those without, and no dial is nobody's while there are any without.
@@ -55,6 +55,10 @@ struct tern_bucket {
     struct tern_crowd crowd;       /* count 0: not crowded */
     struct tern_list dials;        /* tern_dial.node; those that are nobody's first */
     uint32_t connection_count;
+    uint64_t used_ns;       /* when a call last got a connection of it; 0: never */
+    uint64_t warm_delay_ns; /* before the next dial for the floor */
+    uint64_t warmed_ns;     /* when the last dials for it began */
+    struct tern_timer warm;
 };
 
 struct tern_pool {

@@ -13,7 +13,7 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 416,
+_Static_assert(sizeof(struct tern_client_config) == 424,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
@@ -168,6 +168,10 @@ static enum tern_error check_limits(const struct tern_limits *limits, struct ter
     if (limits->connections_per_host_max > limits->connections_max)
         return tern_fault_set(why, TERN_ECONFIG, "limits.connections_per_host_max %u: more than connections_max %u",
                               limits->connections_per_host_max, limits->connections_max);
+    if (limits->warm_per_host > limits->connections_per_host_max || limits->warm_per_host > limits->idle_max)
+        return tern_fault_set(why, TERN_ECONFIG,
+                              "limits.warm_per_host %u: more than connections_per_host_max %u or idle_max %u",
+                              limits->warm_per_host, limits->connections_per_host_max, limits->idle_max);
     if (limits->head_line_bytes_max > limits->head_bytes_max)
         return tern_fault_set(why, TERN_ECONFIG, "limits.head_line_bytes_max %u: more than head_bytes_max %u",
                               limits->head_line_bytes_max, limits->head_bytes_max);
@@ -224,6 +228,7 @@ static void fill_limits(struct tern_limits *l)
                 l->connections_max < TERN_CONNECTIONS_MAX ? l->connections_max : TERN_CONNECTIONS_MAX);
     default_u32(&l->connections_per_address_max, UINT32_MAX);
     default_u32(&l->idle_max, TERN_IDLE_MAX);
+    default_u64(&l->warm_ns, TERN_WARM_NS);
     default_u32(&l->waiters_max, TERN_WAITERS_MAX);
     default_u64(&l->idle_ns, TERN_IDLE_NS);
     default_u64(&l->connection_age_ns, TERN_OFF);

@@ -30,6 +30,7 @@ struct tern_tls_provider;
 #define TERN_IDLE_MAX 20
 #define TERN_WAITERS_MAX 1024
 #define TERN_IDLE_NS (30 * TERN_S)
+#define TERN_WARM_NS (300 * TERN_S)
 #define TERN_H2_QUIET_NS (3 * TERN_S)
 #define TERN_H2_ACK_NS (2 * TERN_S)
 #define TERN_TCP_UNACKED_NS (20 * TERN_S) /* as gRPC's A18 proposal */

@@ -42,10 +42,13 @@ struct tern_limits {
     uint32_t connections_per_address_max; /* the same for one address (IP and port, or socket), whatever the hosts
                                              there: a full one is passed over, and waited for if all are. Default off:
                                              0 or UINT32_MAX */
-    uint32_t idle_max;            /* kept idle, in the whole pool. Default 20; UINT32_MAX: no bound of its own */
-    uint32_t waiters_max;         /* calls that wait with nobody dialling for them: one more ends at once with
+    uint32_t idle_max;      /* kept idle, in the whole pool. Default 20; UINT32_MAX: no bound of its own */
+    uint32_t waiters_max;   /* calls that wait with nobody dialling for them: one more ends at once with
                                           TERN_EQUEUE. Default 1,024 */
-    uint64_t idle_ns;             /* an idle connection is closed after this. Default 30 s */
+    uint32_t warm_per_host; /* an origin in use keeps so many connections, busy ones counted: what closes is dialled
+                               again, as far as the limits and idle_max allow. Default none */
+    uint64_t warm_ns; /* in use means: a call got a connection to it within this. Default 5 min; TERN_OFF: for ever */
+    uint64_t idle_ns; /* an idle connection is closed after this. Default 30 s */
     uint64_t connection_age_ns;   /* a connection older than this takes no new call. Default off */
     uint64_t connection_uses_max; /* nor one that has carried so many. Default off */
     uint64_t h2_quiet_ns;         /* calls run over HTTP/2 and nothing comes: the peer is asked. Default 3 s */
@@ -183,6 +186,16 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_new(struct tern_engine *engin
  * all shaping fields are equal, else they expire. Errors: as tern_client_new; then nothing has changed. */
 TERN_API TERN_MUST_USE enum tern_error
 tern_client_configure(struct tern_client *client, const struct tern_client_config *config, struct tern_fault *why);
+
+/* Opens connections before they are needed: so many that the URL's origin has n, those that are open or under way
+ * counted, as far as the limits allow (no idle connection closes for it, and none is opened over idle_max). Each is
+ * ready for a first request: name, TCP, TLS and, for HTTP/2, the preface; where HTTP/2 is spoken n = 1 carries many
+ * calls. Of url only scheme, host and port are used; nothing of it is kept. It does not wait: the dials go on in later
+ * steps, a call started meanwhile gets one, and those that fail are counted in connections_failed. What nobody uses
+ * expires after limits.idle_ns. May be called from any callback.
+ * Errors: TERN_EURL, TERN_ESCHEME, TERN_ENOMEM (some may be under way), TERN_ECLOSED, TERN_EFORK. why may be NULL. */
+TERN_API TERN_MUST_USE enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_str url,
+                                                              uint32_t n, struct tern_fault *why);
 
 enum tern_close_mode {
     TERN_CLOSE_DRAIN, /* idle connections go now, calls under way finish, waiting ones too */

@@ -327,6 +327,8 @@ static void test_configurations(void **state)
         {{.connect_to = &bad_from, .connect_to_count = 1}, "connect_to host: host \"a b\""},
         {{.connect_to = &bad_to, .connect_to_count = 1}, "connect_to to_host: host \"1.2.3\""},
         {{.connect_to = &bad_to, .connect_to_count = 10001}, "connect_to_count 10001: more than 10000"},
+        {{.limits = {.warm_per_host = 5, .idle_max = 4}},
+         "limits.warm_per_host 5: more than connections_per_host_max 100 or idle_max 4"},
         {{.limits = {.connections_max = 2, .connections_per_host_max = 3}},
          "limits.connections_per_host_max 3: more than connections_max 2"},
         {{.limits = {.head_bytes_max = 100, .head_line_bytes_max = 101}},

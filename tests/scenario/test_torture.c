@@ -80,6 +80,20 @@ static void crowd(struct scenario *s)
         (void)tern_call_cancel(s->engine, calls[2]->id);
 }
 
+static void warm(struct scenario *s)
+{
+    const struct tern_client_config config = {.dns = {.hosts_path = ""},
+                                              .limits = {.warm_per_host = 2, .warm_ns = 50 * TERN_S}};
+    enum tern_error error = tern_client_configure(s->client, &config, NULL);
+
+    assert_true(error == TERN_OK || error == TERN_ENOMEM);
+    error = tern_client_preconnect(s->client, TERN_STR("http://192.0.2.1/"), 3, NULL);
+    assert_true(error == TERN_OK || error == TERN_ENOMEM);
+    get(s, "http://192.0.2.1/slow");
+    scenario_run(s, TERN_MS);
+    get(s, "http://192.0.2.1/whole");
+}
+
 static void race(struct scenario *s)
 {
     fakedns_answer(s->servers, "a.test", "2001:db8::1 2001:db8::2 192.0.2.1", 60);
@@ -227,8 +241,8 @@ static void posts(struct scenario *s)
 
 /* ---- how it is told ---- */
 
-static void (*const stories[])(struct scenario *s) = {plain,     waiters, crowd,   race,    cancel, pause,
-                                                      configure, upload,  collect, perform, posts};
+static void (*const stories[])(struct scenario *s) = {plain, waiters,   crowd,  warm,    race,    cancel,
+                                                      pause, configure, upload, collect, perform, posts};
 
 #define STORIES (sizeof(stories) / sizeof(stories[0]))
 
