@@ -419,7 +419,8 @@ static int count_frame(struct tern_h2 *h2, const nghttp2_frame_hd *hd)
     case NGHTTP2_SETTINGS:
         return (hd->flags & NGHTTP2_FLAG_ACK) == 0 ? count_nuisance(h2, "SETTINGS frames") : 0;
     case NGHTTP2_PING:
-        return (hd->flags & NGHTTP2_FLAG_ACK) == 0 ? count_nuisance(h2, "PING frames") : 0;
+        return (hd->flags & NGHTTP2_FLAG_ACK) == 0 || !tern_h2_ping_unanswered(h2) ? count_nuisance(h2, "PING frames")
+                                                                                   : 0;
     case NGHTTP2_WINDOW_UPDATE:
         return count_nuisance(h2, "WINDOW_UPDATE frames");
     default:
