@@ -15,55 +15,13 @@
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
 _Static_assert(sizeof(struct tern_client_config) == 424,
                "declare the new field in shape_build, or say here that it does not shape: "
-               "name, timeouts, limits, dns (but overrides), user_agent, fields");
+               "name, timeouts, limits, dns (but overrides), policy, user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
 
 #define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */
 #define ENTRIES_MAX 10000 /* overrides, connect_to rules: --resolve lists are long, but not endless */
 #define FIELDS_MAX 256    /* default header fields */
 #define SHAPE_BYTES_MAX (64 * 1024 * 1024)
-
-/* Strings of the copy, freed with it. */
-struct tern_profile_block {
-    struct tern_profile_block *next;
-    max_align_t bytes[];
-};
-
-static void *keep(struct tern_profile *profile, size_t size)
-{
-    struct tern_profile_block *block = tern_mem_alloc(sizeof(*block) + size);
-
-    if (block == NULL)
-        return NULL;
-    block->next = profile->strings;
-    profile->strings = block;
-    return block->bytes;
-}
-
-static bool keep_str(struct tern_profile *profile, struct tern_str *s)
-{
-    char *copy;
-
-    if (s->ptr == NULL)
-        return true;
-    copy = keep(profile, s->len + 1);
-    if (copy == NULL)
-        return false;
-    memcpy(copy, s->ptr, s->len);
-    copy[s->len] = '\0';
-    s->ptr = copy;
-    return true;
-}
-
-static bool keep_text(struct tern_profile *profile, const char **text)
-{
-    struct tern_str s = tern_str(*text);
-
-    if (!keep_str(profile, &s))
-        return false;
-    *text = s.ptr;
-    return true;
-}
 
 /* ---- checking ---- */
 
@@ -276,13 +234,13 @@ static bool copy_fields(struct tern_profile *profile)
 
     if (config->field_count == 0)
         return true;
-    copy = keep(profile, config->field_count * sizeof(*copy));
+    copy = tern_keep_alloc(&profile->keep, config->field_count * sizeof(*copy));
     if (copy == NULL)
         return false;
     memcpy(copy, config->fields, config->field_count * sizeof(*copy));
     config->fields = copy;
     for (size_t i = 0; i < config->field_count; i++)
-        if (!keep_str(profile, &copy[i].name) || !keep_str(profile, &copy[i].value))
+        if (!tern_keep_str(&profile->keep, &copy[i].name) || !tern_keep_str(&profile->keep, &copy[i].value))
             return false;
     return true;
 }
@@ -294,13 +252,13 @@ static bool copy_connect_to(struct tern_profile *profile)
 
     if (config->connect_to_count == 0)
         return true;
-    copy = keep(profile, config->connect_to_count * sizeof(*copy));
+    copy = tern_keep_alloc(&profile->keep, config->connect_to_count * sizeof(*copy));
     if (copy == NULL)
         return false;
     memcpy(copy, config->connect_to, config->connect_to_count * sizeof(*copy));
     config->connect_to = copy;
     for (size_t i = 0; i < config->connect_to_count; i++)
-        if (!keep_text(profile, &copy[i].host) || !keep_text(profile, &copy[i].to_host))
+        if (!tern_keep_text(&profile->keep, &copy[i].host) || !tern_keep_text(&profile->keep, &copy[i].to_host))
             return false;
     return true;
 }
@@ -319,9 +277,11 @@ static bool copy(struct tern_profile *profile, const struct tern_client_config *
         profile->config.http_mode = TERN_HTTP_MODE_2;
     fill_timeouts(&profile->config.timeouts);
     fill_limits(&profile->config.limits);
-    return keep_text(profile, &profile->config.name) && keep_text(profile, &profile->config.user_agent) &&
-           keep_text(profile, &profile->config.interface) && keep_text(profile, &profile->config.unix_socket) &&
-           copy_fields(profile) && copy_connect_to(profile);
+    return tern_keep_text(&profile->keep, &profile->config.name) &&
+           tern_keep_text(&profile->keep, &profile->config.user_agent) &&
+           tern_keep_text(&profile->keep, &profile->config.interface) &&
+           tern_keep_text(&profile->keep, &profile->config.unix_socket) && copy_fields(profile) &&
+           copy_connect_to(profile);
 }
 
 /* ---- the socket's side ---- */
@@ -501,12 +461,7 @@ void tern_profile_release(struct tern_profile *profile)
         tern_dns_free(profile->dns);
     if (profile->tls != NULL)
         tern_tls_profile_release(profile->tls);
-    while (profile->strings != NULL) {
-        struct tern_profile_block *block = profile->strings;
-
-        profile->strings = block->next;
-        tern_mem_free(block);
-    }
+    tern_keep_deinit(&profile->keep);
     tern_buf_deinit(&profile->shape);
     tern_mem_free(profile);
 }

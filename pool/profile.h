@@ -9,6 +9,7 @@
 #define TERN_POOL_PROFILE_H
 
 #include "base/buf.h"
+#include "base/keep.h"
 #include "engine/engine.h"
 #include "engine/tcp.h"
 #include "proto/codec.h"
@@ -46,7 +47,7 @@ struct tern_tls_provider;
 
 struct tern_profile {
     uint32_t refs;
-    struct tern_client_config config; /* defaults filled in; what it points at is in strings */
+    struct tern_client_config config; /* defaults filled in */
     struct tern_buf shape;
     struct tern_codec_limits codec_limits;
     struct tern_tcp_options tcp;
@@ -54,7 +55,7 @@ struct tern_profile {
     struct tern_sockaddr unix_address; /* len 0: none */
     struct tern_tls_profile *tls;      /* owned */
     struct tern_dns *dns;              /* owned */
-    struct tern_profile_block *strings;
+    struct tern_keep keep;             /* what config points at */
     struct tern_engine *engine;
 };
 
