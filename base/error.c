@@ -18,6 +18,7 @@ static const char *const class_names[] = {
     [TERN_CLASS_CONNECT] = "connect", [TERN_CLASS_TLS] = "tls",
     [TERN_CLASS_PEER] = "peer",       [TERN_CLASS_PROTOCOL] = "protocol",
     [TERN_CLASS_TIMEOUT] = "timeout", [TERN_CLASS_CANCELLED] = "cancelled",
+    [TERN_CLASS_POLICY] = "policy",
 };
 
 /* What is no code at all can only be the mistake of the program that asks. */

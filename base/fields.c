@@ -91,7 +91,7 @@ enum tern_error tern_fields_value_append(struct tern_fields *fields, struct tern
     return error;
 }
 
-static bool is_secret(struct tern_str name)
+bool tern_field_is_secret(struct tern_str name)
 {
     return tern_str_ieq(name, TERN_STR("authorization")) || tern_str_ieq(name, TERN_STR("cookie")) ||
            tern_str_ieq(name, TERN_STR("proxy-authorization"));
@@ -105,7 +105,7 @@ void tern_fields_end(struct tern_fields *fields)
 
     span->value_at += (uint32_t)(value.ptr - field.value.ptr);
     span->value_len = (uint32_t)value.len;
-    if (is_secret(field.name))
+    if (tern_field_is_secret(field.name))
         span->flags |= TERN_FIELD_SECRET;
 }
 

@@ -31,6 +31,9 @@ void tern_fields_clear(struct tern_fields *fields);
 TERN_MUST_USE enum tern_error tern_fields_add(struct tern_fields *fields, struct tern_str name, struct tern_str value,
                                               uint32_t flags);
 
+/* Whether a field of that name always has TERN_FIELD_SECRET. */
+bool tern_field_is_secret(struct tern_str name);
+
 /* The same in pieces, for a parser that sees a field split: begin an empty field, append to its name, then to
  * its value, then end it (which trims the value and sets flags). No other function until end. Errors as above; the
  * list is then only good for clear and deinit. */

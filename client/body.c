@@ -317,6 +317,12 @@ void tern_body_reader_init(struct tern_body_reader *reader, struct tern_engine *
                                                             : &fd_ops;
 }
 
+bool tern_body_reader_has_way_back(const struct tern_body_reader *reader)
+{
+    return reader->body.kind == TERN_BODY_MEMORY || !reader->is_used ||
+           (reader->body.kind == TERN_BODY_CALLBACK && reader->body.rewind != NULL);
+}
+
 void tern_body_reader_deinit(struct tern_body_reader *reader)
 {
     struct tern_body_pump *pump = reader->pump;

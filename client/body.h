@@ -26,6 +26,9 @@ struct tern_body_reader {
 void tern_body_reader_init(struct tern_body_reader *reader, struct tern_engine *engine, const struct tern_body *body,
                            void (*on_ready)(struct tern_body_reader *reader));
 
+/* Whether its source can be rewound, as far as is known without trying. */
+bool tern_body_reader_has_way_back(const struct tern_body_reader *reader);
+
 /* May be called with a read under way: it is detached. */
 void tern_body_reader_deinit(struct tern_body_reader *reader);
 

@@ -4,6 +4,7 @@
 
 #include "base/base64.h"
 #include "base/fault.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "proto/request.h"
 
@@ -21,6 +22,9 @@ void tern_call_build_init(struct tern_call *call)
 void tern_call_build_deinit(struct tern_call *call)
 {
     tern_url_deinit(&call->url);
+    tern_url_deinit(&call->next_url);
+    tern_keep_deinit(&call->hop_texts);
+    tern_mem_free(call->hops);
     tern_buf_deinit(&call->method);
     tern_buf_deinit(&call->authority);
     tern_fields_deinit(&call->own);
@@ -179,6 +183,26 @@ enum tern_error tern_call_build_priority(struct tern_call *call, const struct te
     return TERN_OK;
 }
 
+static enum tern_error take_policy(struct tern_call *call, const struct tern_policy *policy, struct tern_fault *why)
+{
+    enum tern_error error = TERN_OK;
+
+    call->has_own_policy = policy != NULL;
+    call->redirects_policy = NULL;
+    call->retries_policy = NULL;
+    if (policy != NULL && policy->redirects != NULL) {
+        call->own_redirects = *policy->redirects;
+        call->redirects_policy = &call->own_redirects;
+        error = tern_settings_check_redirects(&call->own_redirects, why);
+    }
+    if (error == TERN_OK && policy != NULL && policy->retries != NULL) {
+        call->own_retries = *policy->retries;
+        call->retries_policy = &call->own_retries;
+        error = tern_settings_check_retries(&call->own_retries, why);
+    }
+    return error;
+}
+
 enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
 {
     enum tern_error error;
@@ -190,6 +214,8 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
     call->has_body = request->body.kind != TERN_BODY_NONE;
     call->priority[0] = '\0';
     if (request->priority != NULL && (error = tern_call_build_priority(call, request->priority, why)) != TERN_OK)
+        return error;
+    if ((error = take_policy(call, request->policy, why)) != TERN_OK)
         return error;
     call->own_timeouts = request->timeouts != NULL ? *request->timeouts : (struct tern_timeouts){0};
     if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
@@ -222,7 +248,7 @@ static enum tern_error add_userinfo(struct tern_call *call)
     struct tern_buf plain, value;
     enum tern_error error;
 
-    if (call->url.user.ptr == NULL || is_own(call, TERN_STR("Authorization")))
+    if (call->result.hop > 1 || call->url.user.ptr == NULL || is_own(call, TERN_STR("Authorization")))
         return TERN_OK;
     tern_buf_init(&plain, CREDENTIALS_BYTES_MAX);
     tern_buf_init(&value, 2 * CREDENTIALS_BYTES_MAX);
@@ -238,10 +264,16 @@ static enum tern_error add_userinfo(struct tern_call *call)
     return error;
 }
 
+/* Secrets belong to the origin that they were given for. */
+static bool is_withheld(const struct tern_call *call, const struct tern_field *field)
+{
+    return call->drops_secrets && ((field->flags & TERN_FIELD_SECRET) != 0 || tern_field_is_secret(field->name));
+}
+
 static enum tern_error add_all(struct tern_call *call)
 {
     const struct tern_client_config *config = &call->profile->config;
-    bool has_userinfo = call->url.user.ptr != NULL;
+    bool has_userinfo = call->result.hop == 1 && call->url.user.ptr != NULL;
     enum tern_error error;
 
     tern_fields_clear(&call->fields);
@@ -253,14 +285,14 @@ static enum tern_error add_all(struct tern_call *call)
         const struct tern_field *field = &config->fields[i];
         bool is_ours = has_userinfo && tern_str_ieq(field->name, TERN_STR("Authorization"));
 
-        if (!is_ours && !is_own(call, field->name) &&
+        if (!is_ours && !is_own(call, field->name) && !is_withheld(call, field) &&
             (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
             return error;
     }
     for (uint32_t i = 0; i < call->own.count; i++) {
         struct tern_field field = tern_fields_at(&call->own, i);
 
-        if ((field.flags & FIELD_AWAY) == 0 &&
+        if ((field.flags & FIELD_AWAY) == 0 && !is_withheld(call, &field) &&
             (error = tern_fields_add(&call->fields, field.name, field.value, field.flags)) != TERN_OK)
             return error;
     }

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "client/build.h"
+#include "client/judge.h"
 #include "client/trace.h"
 
 static void begin_attempt(struct tern_call *call);
@@ -86,6 +87,14 @@ static struct tern_call *call_take(struct tern_client *client)
 
 /* ---- the end ---- */
 
+static void forget_hops(struct tern_call *call)
+{
+    tern_keep_deinit(&call->hop_texts);
+    tern_mem_free(call->hops);
+    call->hops = NULL;
+    call->hop_count = 0;
+}
+
 /* The end of every call: its one on_done. */
 static void finish(struct tern_call *call, bool is_silent)
 {
@@ -94,6 +103,8 @@ static void finish(struct tern_call *call, bool is_silent)
 
     set_state(call, TERN_CALL_DONE);
     tern_task_cancel(&call->task);
+    tern_timer_cancel(client->engine, &call->delay);
+    client->retrying_count -= call->is_retrying;
     result->times.total_ns = now(call) - result->times.start_ns;
     client->stats.calls_done++;
     client->stats.calls_failed += result->fault.error != TERN_OK;
@@ -102,8 +113,9 @@ static void finish(struct tern_call *call, bool is_silent)
     tern_body_reader_deinit(&call->body);
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
-    tern_profile_release(call->profile);
-    call->profile = NULL;
+    tern_settings_release(call->settings);
+    call->settings = NULL;
+    forget_hops(call);
     tern_list_remove(&call->node);
     tern_engine_bury(client->engine, &call->corpse);
 }
@@ -120,13 +132,14 @@ static void detach(struct tern_call *call)
         transport_of(call)->ops->cancel(&call->exchange);
 }
 
-static void end_later(struct tern_call *call, const struct tern_fault *fault)
+void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault)
 {
     if (call->state == TERN_CALL_ENDING || call->state == TERN_CALL_DONE)
         return;
     detach(call);
     set_state(call, TERN_CALL_ENDING);
     call->result.fault = *fault;
+    tern_timer_cancel(call->client->engine, &call->delay);
     tern_task_cancel(&call->task);
     tern_task_init(&call->task, on_end_task);
     tern_engine_defer(call->client->engine, &call->task);
@@ -137,7 +150,7 @@ void tern_call_end_later(struct tern_call *call, enum tern_error error)
     struct tern_fault fault;
 
     tern_fault_plain(&fault, error);
-    end_later(call, &fault);
+    tern_call_end_with(call, &fault);
 }
 
 void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_silent)
@@ -153,19 +166,6 @@ void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_si
 
 /* ---- attempts ---- */
 
-/* RFC 9110 9.2.2. */
-static bool is_idempotent(const struct tern_call *call)
-{
-    static const struct tern_str methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},
-                                              {"DELETE", 6}, {"OPTIONS", 7}, {"TRACE", 5}};
-    struct tern_str method = call->exchange.outgoing.method;
-
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-        if (tern_str_eq(method, methods[i]))
-            return true;
-    return tern_fields_value(&call->fields, TERN_STR("Idempotency-Key")).ptr != NULL;
-}
-
 /* Promise 4: only what is provably safe. */
 static bool may_replay(struct tern_call *call)
 {
@@ -177,7 +177,7 @@ static bool may_replay(struct tern_call *call)
         return false; /* no connection that died, but none that could be made */
     if (tern_error_class(result->fault.error) != TERN_CLASS_PEER && result->replay != TERN_REPLAY_STALE)
         return false; /* it would fail again */
-    if (result->replay == TERN_REPLAY_STALE && !is_idempotent(call))
+    if (result->replay == TERN_REPLAY_STALE && !tern_call_is_idempotent(call))
         return false;
     if (result->replay == TERN_REPLAY_MAYBE || result->replay == TERN_REPLAY_ANSWERED)
         return false;
@@ -209,6 +209,47 @@ static void replay(struct tern_call *call)
     tern_call_trace(call, "%s: sending it again (attempt %u)", reason, attempt);
 }
 
+/* ---- what follows by policy ---- */
+
+static void on_delay(struct tern_timer *timer)
+{
+    begin_attempt(TERN_CONTAINER_OF(timer, struct tern_call, delay));
+}
+
+/* The present response or failure is out of the way, and the transport has forgotten the exchange. */
+static void go_on(struct tern_call *call)
+{
+    struct tern_client *client = call->client;
+    uint64_t delay_ns = call->delay_ns;
+    struct tern_fault why = {0};
+
+    set_state(call, TERN_CALL_NEW);
+    call->owed_bytes = 0;
+    call->replays = 0;
+    if (tern_call_prepare_next(call, &why) != TERN_OK) {
+        tern_call_end_with(call, &why);
+        return;
+    }
+    if (call->state != TERN_CALL_NEW)
+        return; /* cancelled by who was told of it */
+    if (delay_ns > 0)
+        tern_timer_arm(client->engine, &call->delay, tern_u64_add_sat(client->engine->now_ns, delay_ns));
+    else
+        tern_engine_defer(client->engine, &call->task);
+}
+
+/* A response that is not the user's is read to its end, if that is not far. */
+static void discard(struct tern_call *call, struct tern_exchange *exchange, size_t len)
+{
+    call->discarded_bytes += len;
+    if (call->discarded_bytes <= TERN_DISCARD_BYTES_MAX) {
+        transport_of(call)->ops->credit(exchange, (uint32_t)len);
+        return;
+    }
+    transport_of(call)->ops->cancel(exchange);
+    go_on(call);
+}
+
 /* ---- what the transport says ---- */
 
 static void on_assigned(struct tern_exchange *exchange)
@@ -238,7 +279,7 @@ static void end_too_large(struct tern_call *call, uint64_t bytes)
 
     tern_fault_set(&fault, TERN_EBODY_MAX, "response body: %llu bytes or more, body_bytes_max is %llu",
                    (unsigned long long)bytes, (unsigned long long)call->body_bytes_max);
-    end_later(call, &fault);
+    tern_call_end_with(call, &fault);
 }
 
 /* A length that is known to be too large ends the call before its first byte. */
@@ -258,11 +299,15 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
 {
     struct tern_call *call = of_exchange(exchange);
 
-    call->was_answered = true;
     call->result.status = head->status;
     call->result.version = head->version;
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
+    if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
+        call->discarded_bytes = 0;
+        return;
+    }
+    call->was_answered = true;
     if (call->state == TERN_CALL_RUNNING && call->handlers.on_head != NULL)
         call->handlers.on_head(call->user, call->id, head);
     if (call->state == TERN_CALL_RUNNING && call->body_bytes_max != 0)
@@ -273,6 +318,10 @@ static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t 
 {
     struct tern_call *call = of_exchange(exchange);
 
+    if (call->next != TERN_CALL_NEXT_NONE) {
+        discard(call, exchange, len);
+        return;
+    }
     if (call->body_bytes_max != 0 && exchange->stream.received_body_bytes > call->body_bytes_max) {
         end_too_large(call, exchange->stream.received_body_bytes);
         return;
@@ -289,19 +338,22 @@ static void on_trailers(struct tern_exchange *exchange, const struct tern_field 
 {
     struct tern_call *call = of_exchange(exchange);
 
-    if (call->handlers.on_trailers != NULL)
+    if (call->next == TERN_CALL_NEXT_NONE && call->handlers.on_trailers != NULL)
         call->handlers.on_trailers(call->user, call->id, fields, count);
 }
 
 static void on_exchange_end(struct tern_exchange *exchange)
 {
     struct tern_call *call = of_exchange(exchange);
-    bool again = call->result.fault.error != TERN_OK && may_replay(call);
+    bool has_failed = call->result.fault.error != TERN_OK;
+    bool again = call->next == TERN_CALL_NEXT_NONE && has_failed && may_replay(call);
 
     if (call->state != TERN_CALL_RUNNING)
         return; /* cancelled in the body's rewind: it ends from its task */
     if (again)
         replay(call);
+    else if (call->next != TERN_CALL_NEXT_NONE || (has_failed && tern_call_judge_failure(call)))
+        go_on(call);
     else
         finish(call, false);
 }
@@ -385,9 +437,12 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->replays = 0;
     call->owed_bytes = 0;
     call->is_paused = call->was_answered = false;
+    call->next = TERN_CALL_NEXT_NONE;
+    call->drops_secrets = call->drops_host = call->is_retrying = false;
     call->result = (struct tern_result){.attempt = 1, .hop = 1};
     tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     tern_task_init(&call->task, on_begin_task);
+    tern_timer_init(&call->delay, on_delay);
     return TERN_OK;
 }
 
@@ -400,11 +455,16 @@ static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
 
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
-    call->profile = tern_profile_acquire(client->profile);
+    call->settings = tern_settings_acquire(client->settings);
+    call->profile = call->settings->profile;
+    if (!call->has_own_policy) {
+        call->redirects_policy = call->settings->policy.redirects;
+        call->retries_policy = call->settings->policy.retries;
+    }
     error = tern_call_build_outgoing(call, why);
     if (error != TERN_OK) {
-        tern_profile_release(call->profile);
-        call->profile = NULL;
+        tern_settings_release(call->settings);
+        call->settings = NULL;
         return error;
     }
     tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);

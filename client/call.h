@@ -1,7 +1,7 @@
 /* client/call.h - one call: the state machine that joins policy to transport. Whoever wants to know what a call does
  * next reads call.c.
  *
- *     NEW --task--> RUNNING --on_end--> (another attempt: NEW) or DONE
+ *     NEW --task, delay--> RUNNING --on_end--> (another attempt or hop: NEW) or DONE
  *      |               |
  *      +---------------+--cancel, limit--> ENDING --task--> DONE
  *
@@ -25,6 +25,12 @@
 
 /* A body longer than this asks for leave first (curl's EXPECT_100_THRESHOLD since 7.84). */
 #define TERN_EXPECT_OVER_BYTES (1024 * 1024)
+
+/* Of a response that is retried or redirected so much is read to keep its connection; a longer one is cut off. */
+#define TERN_DISCARD_BYTES_MAX (64 * 1024)
+
+/* What follows once the present response is out of the way. */
+enum tern_call_next { TERN_CALL_NEXT_NONE, TERN_CALL_NEXT_RETRY, TERN_CALL_NEXT_HOP };
 
 enum tern_call_state { TERN_CALL_NEW, TERN_CALL_RUNNING, TERN_CALL_ENDING, TERN_CALL_DONE };
 
@@ -56,7 +62,8 @@ struct tern_call {
     bool is_fresh, wants_close;
 
     /* Under way. */
-    struct tern_profile *profile; /* owned count */
+    struct tern_settings *settings; /* owned count */
+    struct tern_profile *profile;   /* theirs */
     struct tern_body_reader body;
     struct tern_exchange exchange;
     struct tern_result result;
@@ -65,10 +72,31 @@ struct tern_call {
     uint32_t replays;
     bool is_paused;
     bool was_answered; /* something of a response was shown to the user: no other attempt */
+
+    /* Policy. */
+    struct tern_redirects own_redirects;
+    struct tern_retries own_retries;
+    bool has_own_policy;
+    const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
+    const struct tern_retries *retries_policy;
+    enum tern_call_next next;
+    struct tern_timer delay; /* in NEW: of the next attempt */
+    uint64_t delay_ns;
+    uint64_t discarded_bytes;
+    struct tern_url next_url; /* with NEXT_HOP */
+    bool to_get;              /* with NEXT_HOP: its method */
+    bool drops_secrets;       /* another origin was visited: secrets do not come back */
+    bool drops_host;
+    bool is_retrying; /* counted as such by its client */
+    struct tern_hop *hops;
+    size_t hop_count;
+    struct tern_keep hop_texts;
 };
 
 /* Ends the call from a task. */
 void tern_call_end_later(struct tern_call *call, enum tern_error error);
+
+void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault);
 
 /* Ends it now, through its callback or (silent) without. */
 void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_silent);

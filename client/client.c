@@ -37,8 +37,8 @@ static void release(struct tern_client *client)
         tern_call_free(TERN_CONTAINER_OF(node, struct tern_call, node));
     client->spare_count = 0;
     tern_pool_deinit(&client->pool);
-    tern_profile_release(client->profile);
-    client->profile = NULL;
+    tern_settings_release(client->settings);
+    client->settings = NULL;
     tern_engine_remove_member(client->engine, &client->member);
     client->tls->ops->free(client->tls);
     tern_engine_bury(client->engine, &client->corpse);
@@ -125,7 +125,7 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
     client->member = (struct tern_member){.on_shutdown = on_shutdown, .on_free = on_free, .on_fork = on_fork};
     tern_list_init(&client->calls);
     tern_list_init(&client->spares);
-    error = tern_profile_new(engine, config, seams, &client->profile, why);
+    error = tern_settings_new(engine, config, seams, &client->settings, why);
     if (error == TERN_OK)
         error = make_tls(client, why);
     if (error == TERN_OK && (error = tern_engine_add_member(engine, &client->member)) != TERN_OK) {
@@ -133,12 +133,14 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
         client->tls->ops->free(client->tls);
     }
     if (error != TERN_OK) {
-        tern_profile_release(client->profile);
+        tern_settings_release(client->settings);
         tern_mem_free(client);
         return error;
     }
+    tern_rand_seed(&client->rand,
+                   tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;
-    tern_pool_init(&client->pool, engine, client->tls, &client->profile->config.limits, &client->stats);
+    tern_pool_init(&client->pool, engine, client->tls, &client->settings->profile->config.limits, &client->stats);
     *out = client;
     return TERN_OK;
 }
@@ -152,17 +154,17 @@ enum tern_error tern_client_new(struct tern_engine *engine, const struct tern_cl
 enum tern_error tern_client_configure(struct tern_client *client, const struct tern_client_config *config,
                                       struct tern_fault *why)
 {
-    struct tern_profile *profile;
+    struct tern_settings *settings;
     enum tern_error error;
 
     if (client->state != TERN_CLIENT_OPEN)
         return tern_fault_plain(why, TERN_ECLOSED);
-    error = tern_profile_new(client->engine, config, &client->seams, &profile, why);
+    error = tern_settings_new(client->engine, config, &client->seams, &settings, why);
     if (error != TERN_OK)
         return error;
-    tern_profile_release(client->profile);
-    client->profile = profile;
-    tern_pool_set_limits(&client->pool, &profile->config.limits);
+    tern_settings_release(client->settings);
+    client->settings = settings;
+    tern_pool_set_limits(&client->pool, &settings->profile->config.limits);
     return TERN_OK;
 }
 
@@ -189,7 +191,7 @@ enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_s
         return error;
     (void)tern_engine_now(
         client->engine); /* between turns the latched time is old, and timeouts are measured from it */
-    error = tern_warm_open(&client->pool, client->profile, &origin, n);
+    error = tern_warm_open(&client->pool, client->settings->profile, &origin, n);
     return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
 }
 
@@ -212,7 +214,7 @@ void tern_client_close(struct tern_client *client, enum tern_close_mode mode)
 void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out)
 {
     const struct tern_pool *pool = &client->pool;
-    const struct tern_dns_stats *dns = tern_dns_stats(client->profile->dns);
+    const struct tern_dns_stats *dns = tern_dns_stats(client->settings->profile->dns);
 
     *out = client->stats;
     out->connections_idle = pool->idle_count;
@@ -228,7 +230,7 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
 
 const char *tern_client_name(const struct tern_client *client)
 {
-    return client->profile->config.name;
+    return client->settings->profile->config.name;
 }
 
 struct tern_engine *tern_client_engine(const struct tern_client *client)

@@ -7,6 +7,8 @@
 #ifndef TERN_CLIENT_CLIENT_H
 #define TERN_CLIENT_CLIENT_H
 
+#include "base/rand.h"
+#include "client/settings.h"
 #include "pool/pool.h"
 
 /* Ended calls kept with their memory for the next ones: a service's usual concurrency. */
@@ -19,7 +21,7 @@ struct tern_client {
     struct tern_corpse corpse;
     struct tern_engine *engine;
     enum tern_client_state state;
-    struct tern_profile *profile; /* for calls started from now on; owned count */
+    struct tern_settings *settings; /* for calls started from now on; owned count */
     struct tern_pool_seams seams;
     struct tern_tls_provider *tls; /* owned */
     struct tern_pool pool;
@@ -27,6 +29,8 @@ struct tern_client {
     struct tern_list spares; /* the same, ended, to be used again */
     uint32_t spare_count;
     uint32_t call_count;
+    uint32_t retrying_count; /* of them: between their first failure and their end */
+    struct tern_rand rand;   /* for jitter */
     struct tern_client_stats stats;
 };
 

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/fields.h"
+#include "base/keep.h"
 #include "base/mem.h"
 #include "client/client.h"
 
@@ -11,6 +12,7 @@ struct collector {
     struct tern_response response; /* first: tern_response_free casts back */
     struct tern_fields fields;
     struct tern_buf body;
+    struct tern_keep hops;
     enum tern_error error; /* why it was cut off */
     struct tern_engine *engine;
     struct tern_ledger *ledger; /* the client's: body stands in it until the end of the call */
@@ -23,6 +25,7 @@ static void collector_free(struct collector *collector)
 {
     tern_fields_deinit(&collector->fields);
     tern_buf_deinit(&collector->body);
+    tern_keep_deinit(&collector->hops);
     tern_mem_free(collector);
 }
 
@@ -69,6 +72,27 @@ static void on_body(void *user, tern_call_id call, const void *data, size_t len)
         cut_off(collector, call, error);
 }
 
+/* The response outlives its call. */
+static bool keep_hops(struct collector *collector, const struct tern_result *result)
+{
+    struct tern_result *copy = &collector->response.result;
+    struct tern_hop *hops;
+
+    copy->hops = NULL;
+    copy->hop_count = 0;
+    if (result->hop_count == 0)
+        return true;
+    hops = tern_keep_copy(&collector->hops, result->hops, result->hop_count * sizeof(*hops));
+    for (size_t i = 0; hops != NULL && i < result->hop_count; i++)
+        if (!tern_keep_str(&collector->hops, &hops[i].from) || !tern_keep_str(&collector->hops, &hops[i].to))
+            return false;
+    if (hops == NULL)
+        return false;
+    copy->hops = hops;
+    copy->hop_count = result->hop_count;
+    return true;
+}
+
 static void on_done(void *user, tern_call_id call, const struct tern_result *result)
 {
     struct collector *collector = user;
@@ -76,6 +100,8 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
 
     tern_ledger_drop(collector->ledger, collector->body.len);
     response->result = *result;
+    if (!keep_hops(collector, result) && collector->error == TERN_OK)
+        collector->error = TERN_ENOMEM;
     if (collector->error == TERN_OK)
         collector->error = tern_buf_append_byte(&collector->body, '\0');
     if (collector->error != TERN_OK && (result->fault.error == TERN_OK || result->fault.error == TERN_ECANCELLED))

@@ -83,6 +83,20 @@ static enum code code_of_peer(const struct tern_fault *fault, enum tern_phase ph
     }
 }
 
+static enum code code_of_policy(enum tern_error error)
+{
+    switch (error) {
+    case TERN_EREDIRECTS:
+        return CODE_REDIRECTS;
+    case TERN_EGATE:
+        return CODE_SCHEME; /* what curl answers to a protocol that --proto forbids */
+    case TERN_EBREAKER:
+        return CODE_CONNECT;
+    default:
+        return CODE_TIMEOUT;
+    }
+}
+
 enum code code_of(const struct tern_fault *fault, enum tern_phase phase)
 {
     enum tern_error error = fault->error;
@@ -113,6 +127,8 @@ enum code code_of(const struct tern_fault *fault, enum tern_phase phase)
         return CODE_TIMEOUT;
     case TERN_CLASS_CANCELLED:
         return CODE_ABORTED;
+    case TERN_CLASS_POLICY:
+        return code_of_policy(error);
     }
     return CODE_USAGE;
 }

@@ -21,6 +21,7 @@ enum code {
     CODE_TLS = 35,
     CODE_ABORTED = 42,
     CODE_ARGUMENT = 43,
+    CODE_REDIRECTS = 47,
     CODE_SYNTAX = 49, /* of --resolve and --connect-to */
     CODE_EMPTY = 52,
     CODE_SEND = 55,

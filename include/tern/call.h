@@ -78,9 +78,12 @@ struct tern_request {
                                              fields. NULL: none is sent of its own accord */
     const struct tern_timeouts *timeouts; /* NULL: the client's. In it, 0 means the client's value */
     uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
-    bool credit;           /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
+    bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
-    bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
+    const struct tern_policy *policy; /* redirects, retries and hedging of this call, in place of the client's; the rest
+                                         of it is not looked at. NULL: the client's. The lists in it are borrowed until
+                                         the call has ended */
+    bool fresh_connection;            /* neither take a connection from the pool nor leave this one there */
 };
 
 /* ---- the result ---- */
@@ -139,7 +142,10 @@ struct tern_result {
     enum tern_replay replay;
     uint32_t attempt; /* 1 for the first */
     uint32_t hop;     /* 1 for the URL asked for */
-    uint16_t status;  /* of the final head, 0 if none came */
+    const struct tern_hop
+        *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
+    size_t hop_count;
+    uint16_t status; /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;
 

@@ -10,6 +10,7 @@
 #define TERN_CLIENT_H
 
 #include "tern/engine.h"
+#include "tern/policy.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -168,6 +169,8 @@ struct tern_client_config {
     const struct tern_connect_to *connect_to; /* shapes */
     size_t connect_to_count;
 
+    const struct tern_policy *policy; /* NULL: all of it off */
+
     const char *user_agent;          /* Default "tern/VERSION"; "": none is sent */
     const struct tern_field *fields; /* sent with each call, unless it has a field of that name itself */
     size_t field_count;
@@ -225,6 +228,8 @@ struct tern_client_stats {
     uint64_t timed_out_write;
     uint64_t timed_out_read; /* or awaiting the whole head */
     uint64_t replayed;       /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
+    uint64_t retried;        /* attempts by policy (tern_retries) */
+    uint64_t redirected;     /* hops followed */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
     uint64_t dns_lookups;  /* asked of a server; this and the next since the last tern_client_configure */

@@ -21,7 +21,8 @@ enum tern_error_class {
     TERN_CLASS_PEER,     /* the peer went away or broke off */
     TERN_CLASS_PROTOCOL, /* the peer broke the protocol, or passed a limit set on what it may send */
     TERN_CLASS_TIMEOUT,  /* a time limit passed */
-    TERN_CLASS_CANCELLED /* the user ended it */
+    TERN_CLASS_CANCELLED, /* the user ended it */
+    TERN_CLASS_POLICY     /* the client's own policy refused it (tern/policy.h) */
 };
 
 /* X(name, class, text). The text is a whole sentence without a full stop, for a person. */
@@ -79,7 +80,11 @@ enum tern_error_class {
     X(EDEADLINE, TIMEOUT, "the call's total time is over")                                                             \
     X(ELOW_SPEED, TIMEOUT, "the transfer was too slow for too long")                                                   \
     X(ECANCELLED, CANCELLED, "the call was cancelled")                                                                 \
-    X(ESHUTDOWN, CANCELLED, "the client or engine was closed")
+    X(ESHUTDOWN, CANCELLED, "the client or engine was closed")                                                         \
+    X(EGATE, POLICY, "the URL or its address is not allowed")                                                          \
+    X(EREDIRECTS, POLICY, "the redirects come to no end")                                                              \
+    X(ERATE, POLICY, "the rate limit would hold the call back for too long")                                           \
+    X(EBREAKER, POLICY, "the origin kept failing and is not asked for a while")
 
 enum tern_error {
 #define TERN_X(name, class, text) TERN_##name,

@@ -2,7 +2,8 @@
  *
  *     error.h   what can go wrong
  *     engine.h  one thread's reactor
- *     client.h  a named profile: limits, timeouts, trust, pool
+ *     policy.h  where calls may go, redirects, retries, rates
+ *     client.h  a named profile: limits, timeouts, trust, pool, policy
  *     call.h    one request, one result */
 #ifndef TERN_TERN_H
 #define TERN_TERN_H

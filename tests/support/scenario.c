@@ -100,6 +100,22 @@ static const char *phase_name(enum tern_phase phase)
     return names[phase];
 }
 
+static void note_hops(struct seen *seen, const struct tern_result *result)
+{
+    size_t len = 0;
+
+    seen->audit[0] = '\0';
+    for (size_t i = 0; i < result->hop_count && len < sizeof(seen->audit); i++) {
+        const struct tern_hop *hop = &result->hops[i];
+
+        len +=
+            (size_t)snprintf(seen->audit + len, sizeof(seen->audit) - len, "%u %.*s > %.*s%s%s%s%s%s\n", hop->status,
+                             (int)hop->from.len, hop->from.ptr, (int)hop->to.len, hop->to.ptr,
+                             hop->method_changed ? " GET" : "", hop->body_dropped ? " -body" : "",
+                             hop->secrets_dropped ? " -secrets" : "", hop->followed ? "" : " refused: ", hop->reason);
+    }
+}
+
 static void on_done(void *user, tern_call_id call, const struct tern_result *result)
 {
     struct seen *seen = user;
@@ -108,6 +124,8 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     end_body(seen);
     seen->dones++;
     seen->result = *result;
+    seen->result.hops = NULL; /* they were lent */
+    note_hops(seen, result);
     if (result->fault.error == TERN_OK)
         note(seen, "done");
     else

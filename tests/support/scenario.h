@@ -31,6 +31,8 @@ struct seen {
     size_t body_bytes; /* bodies over 64 bytes are only counted: "body 1000 bytes" */
     bool in_body;
     uint32_t dones;
+    char audit[2048]; /* of the redirects, a line each: "301 http://a.test/ > http://b.test/ GET -body -secrets", or the
+                         same with "refused: why" at its end */
     struct tern_result result;
     /* Called last in each callback, with "head", "body", "done" …; may do whatever a user may. */
     void (*hook)(struct seen *seen, const char *event);

@@ -1,0 +1,135 @@
+#include "client/settings.h"
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "policy/redirect.h"
+#include "policy/retry.h"
+
+#define STATUSES_MAX 64
+
+static const uint16_t retry_statuses[] = {429, 502, 503, 504};
+
+/* ---- checking, and the defaults ---- */
+
+static void default_u32(uint32_t *value, uint32_t to)
+{
+    if (*value == 0)
+        *value = to;
+}
+
+static void default_u64(uint64_t *value, uint64_t to)
+{
+    if (*value == 0)
+        *value = to;
+}
+
+static enum tern_error check_statuses(const char *field, const uint16_t *statuses, size_t count, struct tern_fault *why)
+{
+    if (count > STATUSES_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "%s: %zu statuses, at most %d", field, count, STATUSES_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (statuses[i] < 200 || statuses[i] > 599)
+            return tern_fault_set(why, TERN_ECONFIG, "%s %u: must be a final status, 200 to 599", field, statuses[i]);
+    return TERN_OK;
+}
+
+enum tern_error tern_settings_check_redirects(struct tern_redirects *config, struct tern_fault *why)
+{
+    (void)why; /* every number is one that can be meant */
+    default_u32(&config->hops_max, TERN_REDIRECT_HOPS_MAX);
+    return TERN_OK;
+}
+
+enum tern_error tern_settings_check_retries(struct tern_retries *config, struct tern_fault *why)
+{
+    if (config->budget_percent > 100)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.retries.budget_percent %u: more than 100",
+                              config->budget_percent);
+    if (config->status_count == 0) {
+        config->statuses = retry_statuses;
+        config->status_count = sizeof(retry_statuses) / sizeof(retry_statuses[0]);
+    }
+    default_u32(&config->attempts_max, TERN_RETRY_ATTEMPTS_MAX);
+    default_u64(&config->backoff_ns, TERN_RETRY_BACKOFF_NS);
+    default_u64(&config->backoff_max_ns, TERN_RETRY_BACKOFF_MAX_NS);
+    default_u64(&config->retry_after_max_ns, TERN_RETRY_AFTER_MAX_NS);
+    default_u32(&config->budget_percent, TERN_RETRY_BUDGET_PERCENT);
+    default_u32(&config->budget_min, TERN_RETRY_BUDGET_MIN);
+    return check_statuses("policy.retries.statuses", config->statuses, config->status_count, why);
+}
+
+/* ---- copying ---- */
+
+static enum tern_error take_redirects(struct tern_settings *settings, const struct tern_redirects *from,
+                                      struct tern_fault *why)
+{
+    struct tern_redirects *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+
+    settings->policy.redirects = copy;
+    return copy != NULL ? tern_settings_check_redirects(copy, why) : tern_fault_plain(why, TERN_ENOMEM);
+}
+
+static enum tern_error take_retries(struct tern_settings *settings, const struct tern_retries *from,
+                                    struct tern_fault *why)
+{
+    struct tern_retries *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+    enum tern_error error;
+
+    settings->policy.retries = copy;
+    if (copy == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    if ((error = tern_settings_check_retries(copy, why)) != TERN_OK)
+        return error;
+    copy->statuses = tern_keep_copy(&settings->keep, copy->statuses, copy->status_count * sizeof(*copy->statuses));
+    return copy->statuses != NULL ? TERN_OK : tern_fault_plain(why, TERN_ENOMEM);
+}
+
+static enum tern_error take_policy(struct tern_settings *settings, const struct tern_policy *from,
+                                   struct tern_fault *why)
+{
+    enum tern_error error = TERN_OK;
+
+    if (from->redirects != NULL)
+        error = take_redirects(settings, from->redirects, why);
+    if (error == TERN_OK && from->retries != NULL)
+        error = take_retries(settings, from->retries, why);
+    return error;
+}
+
+/* ---- life ---- */
+
+enum tern_error tern_settings_new(struct tern_engine *engine, const struct tern_client_config *config,
+                                  const struct tern_pool_seams *seams, struct tern_settings **out,
+                                  struct tern_fault *why)
+{
+    struct tern_settings *settings = tern_mem_calloc(1, sizeof(*settings));
+    enum tern_error error;
+
+    if (settings == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    settings->refs = 1;
+    error = tern_profile_new(engine, config, seams, &settings->profile, why);
+    if (error == TERN_OK && config != NULL && config->policy != NULL)
+        error = take_policy(settings, config->policy, why);
+    if (error != TERN_OK) {
+        tern_settings_release(settings);
+        return error;
+    }
+    *out = settings;
+    return TERN_OK;
+}
+
+struct tern_settings *tern_settings_acquire(struct tern_settings *settings)
+{
+    settings->refs++;
+    return settings;
+}
+
+void tern_settings_release(struct tern_settings *settings)
+{
+    if (settings == NULL || --settings->refs > 0)
+        return;
+    tern_profile_release(settings->profile);
+    tern_keep_deinit(&settings->keep);
+    tern_mem_free(settings);
+}

@@ -1,0 +1,29 @@
+/* client/settings.h - all that a client goes by, once it has been checked: what shapes and bounds its connections (the
+ * profile, which the pool knows) and what it decides about its calls (the policy, which the pool does not).
+ * Immutable and counted: a call keeps those that it started under. */
+#ifndef TERN_CLIENT_SETTINGS_H
+#define TERN_CLIENT_SETTINGS_H
+
+#include "base/keep.h"
+#include "pool/profile.h"
+
+struct tern_settings {
+    uint32_t refs;
+    struct tern_profile *profile; /* owned count */
+    struct tern_policy policy;    /* every default filled in */
+    struct tern_keep keep;        /* what policy points at */
+};
+
+/* Checks and copies config (NULL: all defaults). On success *out has one reference. Errors: as tern_client_new. */
+TERN_MUST_USE enum tern_error tern_settings_new(struct tern_engine *engine, const struct tern_client_config *config,
+                                                const struct tern_pool_seams *seams, struct tern_settings **out,
+                                                struct tern_fault *why);
+struct tern_settings *tern_settings_acquire(struct tern_settings *settings);
+void tern_settings_release(struct tern_settings *settings);
+
+/* The parts of a policy that a call may have of its own, checked and with defaults filled in; the lists in them are
+ * borrowed. Errors: TERN_ECONFIG. */
+TERN_MUST_USE enum tern_error tern_settings_check_redirects(struct tern_redirects *config, struct tern_fault *why);
+TERN_MUST_USE enum tern_error tern_settings_check_retries(struct tern_retries *config, struct tern_fault *why);
+
+#endif

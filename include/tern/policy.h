@@ -1,0 +1,156 @@
+/* tern/policy.h - what a client decides about its calls beyond sending each once: where they may go, which redirects
+ * they follow, what is tried again and when, how often a host is asked. All of it is off until asked for.
+ *
+ * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
+ * for redirects, retries and hedging, by call (tern_request.policy). A member that is NULL is off. Everything is copied
+ * but what user points at. In every struct 0 or NULL means the documented default and TERN_OFF means off.
+ *
+ * Host patterns: "api.example.com" is that host; "*.example.com" every host below it, not itself; "*" every host;
+ * "192.0.2.7" or "192.0.2.0/24", "2001:db8::/32" URLs whose host is such an address. Names are normalised as URLs are. */
+#ifndef TERN_POLICY_H
+#define TERN_POLICY_H
+
+#include "tern/error.h"
+#include "tern/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the gate: where a call may go ---- */
+
+/* What a gate function is asked: once for the URL of each hop, before DNS (address NULL), and again with each address,
+ * before it is dialled and before a connection to it is used again. */
+struct tern_gate_question {
+    struct tern_str scheme;
+    struct tern_str host; /* normalised */
+    uint16_t port;
+    const char *address; /* "192.0.2.1:443" */
+};
+
+struct tern_gate {
+    bool https_only;
+    bool refuse_userinfo;  /* URLs with a name or password in them */
+    const uint16_t *ports; /* the only ones allowed. None: all */
+    size_t port_count;
+    const char *const *allow; /* patterns: the only hosts allowed. None: all */
+    size_t allow_count;
+    const char *const *deny; /* patterns: refused even where allowed */
+    size_t deny_count;
+
+    /* Only addresses that are globally reachable by IANA's special-purpose registries (RFC 6890, as of 2025): no private,
+     * shared (CGNAT), loopback, link-local, documentation, benchmarking, multicast or reserved ones, whichever way they
+     * are written: IPv4 inside IPv6 (mapped, 6to4, NAT64, Teredo) is judged by what it holds. Cloud metadata services
+     * are behind such addresses. The address judged is the one that is dialled. */
+    bool public_only;
+
+    /* Asked last. Must not block nor call tern. A static text says why not; NULL lets it pass. */
+    const char *(*check)(void *user, const struct tern_gate_question *question);
+    void *user;
+};
+
+/* ---- redirects ---- */
+
+/* With it 301, 302, 303, 307 and 308 that carry a Location are followed (RFC 9110 15.4). 303, and 301 and 302 after a
+ * POST, turn the method into GET and drop the body, as browsers do; else the body is sent again, and where that cannot
+ * be the redirect is refused. A redirect that is refused is no error by itself: its response is delivered, and the
+ * audit says why; too many hops, a loop and a URL that the gate refuses end the call. */
+struct tern_redirects {
+    uint32_t hops_max;     /* requests altogether less one. Default 10 */
+    bool same_origin_only; /* refuse what leads to another scheme, host or port */
+    bool allow_downgrade;  /* follow https to http */
+    bool keep_secrets;     /* send Authorization, Cookie and fields marked secret to other origins too. Else they are
+                                 dropped on the first hop to another origin, and never come back */
+    bool keep_post_301, keep_post_302, keep_post_303;
+};
+
+/* One step of a redirect chain, in the order they came. Borrowed until on_done returns. */
+struct tern_hop {
+    struct tern_str from, to; /* URLs without userinfo; to as resolved, or as it came where it could not be */
+    uint16_t status;
+    bool followed;
+    bool method_changed; /* to GET */
+    bool body_dropped;
+    bool secrets_dropped;
+    const char *reason; /* why it was not followed: static text; else "" */
+};
+
+/* ---- trying again ---- */
+
+/* What a retry is told before its delay begins. */
+struct tern_retry {
+    uint32_t attempt; /* the one to come: 2 for the first retry */
+    uint64_t delay_ns;
+    uint16_t status;       /* of the answer that is retried, or 0 */
+    enum tern_error error; /* of the failure, or TERN_OK */
+};
+
+/* An answer with one of the statuses, or a failure of the class DNS (but a name that does not exist), CONNECT, PEER or
+ * TIMEOUT (but the deadline) is tried again where that is safe: nothing was sent, the peer said that it did not process
+ * it, or the method is idempotent or there is a field Idempotency-Key; and the body can be sent again, nothing of a
+ * response was shown to the user, and the deadline leaves time. When the attempts or the budget are used up the last
+ * response is delivered as it is. */
+struct tern_retries {
+    uint32_t attempts_max;    /* of one hop, the first included. Default 4 */
+    const uint16_t *statuses; /* Default 429, 502, 503, 504 */
+    size_t status_count;
+    uint64_t backoff_ns;         /* the n-th retry waits a random time of up to backoff_ns * 2^(n-1). Default 200 ms */
+    uint64_t backoff_max_ns;     /* and at most this. Default 4 s */
+    uint64_t retry_after_max_ns; /* Retry-After (RFC 9110 10.2.3) is honoured up to here; a longer one: no retry.
+                                    Default 900 s */
+    bool unsafe_too;             /* other methods too, though they may then be processed twice */
+    uint32_t budget_percent;     /* calls of the client that are in a retry: at most this share of its live calls.
+                                    Default 20 */
+    uint32_t budget_min;         /* or so many, if that is more. Default 3 */
+    void (*on_retry)(void *user, uint64_t call, const struct tern_retry *retry); /* from a step */
+    void *user;
+};
+
+/* A second attempt at an idempotent call that takes long: the first good answer wins, the other is cancelled. */
+struct tern_hedging {
+    uint64_t delay_ns;   /* after which the second starts. 0: by percentile */
+    uint32_t percentile; /* of the host's latest times to the head. Default 95. Until 20 are known nothing is hedged */
+};
+
+/* ---- how often a host is asked ---- */
+
+/* Calls to a host, or to a group of hosts, start at this rate; the others wait in order of arrival. An answer 429 or 503
+ * with Retry-After, and RateLimit fields that say nothing is left, hold the rest back until they say. */
+struct tern_rate {
+    uint32_t calls;       /* so many */
+    uint64_t period_ns;   /* in this time. Default 1 s */
+    uint32_t burst;       /* so many at once after a quiet time. Default calls */
+    const char *group;    /* hosts with the same group share one limit. NULL: each host has its own */
+    uint32_t queue_max;   /* calls that wait; more are refused at once (TERN_EQUEUE). Default 1,024 */
+    uint64_t wait_max_ns; /* a call that would wait longer is refused at once (TERN_ERATE). Default 30 s */
+    bool ignore_answers;  /* go by the numbers here alone */
+};
+
+/* An origin that keeps failing is not asked for a while: its calls fail at once (TERN_EBREAKER). What counts as failure:
+ * no connection, a peer that broke off or fell silent, a broken protocol, and answers with one of the statuses. */
+struct tern_breaker {
+    uint32_t failures;         /* in a row open it. Default 5 */
+    uint32_t failure_percent;  /* of the calls of a window, too. Default 50 */
+    uint64_t window_ns;        /* Default 10 s */
+    uint32_t window_calls_min; /* fewer are no rate. Default 20 */
+    const uint16_t *statuses;  /* Default 500, 502, 503, 504 */
+    size_t status_count;
+    uint64_t open_ns; /* then probes are let through. Default 30 s */
+    uint32_t probes;  /* at once; all of them must do well to close it. Default 1 */
+};
+
+/* ---- all of it ---- */
+
+struct tern_policy {
+    const struct tern_gate *gate;
+    const struct tern_redirects *redirects;
+    const struct tern_retries *retries;
+    const struct tern_hedging *hedging;
+    const struct tern_rate *rate;
+    const struct tern_breaker *breaker;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+#include "policy/retry.h"
+
+#include "base/date.h"
+#include "base/num.h"
+#include "base/str.h"
+
+bool tern_retry_after_parse(struct tern_str value, int64_t wall_s, uint64_t *out_ns)
+{
+    uint64_t seconds;
+    int64_t date_s;
+
+    value = tern_str_trim(value);
+    if (tern_u64_parse(value, UINT64_MAX, &seconds)) {
+        if (!tern_u64_mul(seconds, TERN_S, out_ns))
+            *out_ns = TERN_OFF;
+        return true;
+    }
+    if (!tern_date_parse(value, wall_s, &date_s))
+        return false;
+    if (date_s <= wall_s)
+        *out_ns = 0;
+    else if (!tern_u64_mul((uint64_t)date_s - (uint64_t)wall_s, TERN_S, out_ns))
+        *out_ns = TERN_OFF;
+    return true;
+}
+
+static bool calls_for_retry(const struct tern_retry_question *q)
+{
+    enum tern_error_class class_ = tern_error_class(q->error);
+
+    if (q->status != 0) {
+        for (size_t i = 0; i < q->config->status_count; i++)
+            if (q->config->statuses[i] == q->status)
+                return true;
+        return false;
+    }
+    if (class_ == TERN_CLASS_TIMEOUT)
+        return q->error != TERN_EDEADLINE;
+    return class_ == TERN_CLASS_CONNECT || class_ == TERN_CLASS_PEER || q->error == TERN_EDNS_FAILED;
+}
+
+/* Promise 4. An answer says nothing of what was done before it. */
+static bool is_safe(const struct tern_retry_question *q)
+{
+    if (q->config->unsafe_too || q->is_idempotent)
+        return true;
+    return q->status == 0 && (q->replay == TERN_REPLAY_UNSENT || q->replay == TERN_REPLAY_REFUSED);
+}
+
+static bool is_within_budget(const struct tern_retry_question *q)
+{
+    uint64_t share = (uint64_t)q->live * q->config->budget_percent / 100;
+
+    return q->retrying < (share > q->config->budget_min ? share : q->config->budget_min);
+}
+
+/* "Full jitter" (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015). */
+static uint64_t backoff(const struct tern_retry_question *q, struct tern_rand *rand)
+{
+    uint64_t most = q->config->backoff_ns;
+
+    for (uint32_t i = 1; i < q->attempt && most < q->config->backoff_max_ns; i++)
+        most = tern_u64_add_sat(most, most);
+    if (most > q->config->backoff_max_ns)
+        most = q->config->backoff_max_ns;
+    return most == 0 ? 0 : tern_rand_below(rand, most);
+}
+
+void tern_retry_decide(const struct tern_retry_question *q, struct tern_rand *rand, struct tern_retry_answer *out)
+{
+    uint64_t asked_ns = 0;
+
+    *out = (struct tern_retry_answer){0};
+    if (!calls_for_retry(q))
+        return;
+    if (q->attempt >= q->config->attempts_max)
+        out->reason = "the attempts are used up";
+    else if (!is_safe(q))
+        out->reason = "it may have been processed";
+    else if (!q->has_body_again)
+        out->reason = "the body cannot be sent again";
+    else if (!is_within_budget(q))
+        out->reason = "the retry budget is used up";
+    else if (q->retry_after.ptr != NULL && tern_retry_after_parse(q->retry_after, q->wall_s, &asked_ns) &&
+             asked_ns > q->config->retry_after_max_ns)
+        out->reason = "Retry-After is too far away";
+    if (out->reason != NULL)
+        return;
+    out->delay_ns = backoff(q, rand);
+    if (asked_ns > out->delay_ns)
+        out->delay_ns = asked_ns;
+    if (tern_u64_add_sat(q->now_ns, out->delay_ns) >= q->deadline_ns)
+        out->reason = "the deadline leaves no time";
+    else
+        out->again = true;
+}
