@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/h2_rig.h"
 #include "tests/support/h2_server.h"
 #include "tests/support/scenario.h"
 
@@ -235,6 +236,34 @@ static void test_a_grown_window_is_what_a_pause_holds(void **state)
     flow_close_to_baseline(&flow);
 }
 
+static void pause_on_body(void *user, tern_call_id call, const void *data, size_t len)
+{
+    struct load *load = user;
+
+    on_body(user, call, data, len);
+    if (load->bytes >= 128 << 10)
+        assert_int_equal(tern_call_pause(load->flow->s.engine, call), TERN_OK);
+}
+
+/* Nor does the window grow for a call that pauses itself with the bytes that would have earned it a wider one. */
+static void test_a_paused_call_gets_no_wider_window(void **state)
+{
+    static const struct tern_handlers handlers = {.on_body = pause_on_body, .on_done = on_done};
+    struct tern_request request = {.url = TERN_STR("http://a.test/")};
+    struct flow flow;
+
+    (void)state;
+    flow_open(&flow, NULL, 1, 100 * MIB);
+    simio_path(flow.s.sim, SCENARIO_ADDRESS, ROUND_TRIP_NS, GIGABIT);
+    flow.loads[0].flow = &flow;
+    assert_int_equal(tern_call_start(flow.s.client, &request, &handlers, &flow.loads[0], &flow.loads[0].id, NULL),
+                     TERN_OK);
+    scenario_run(&flow.s, 10 * TERN_S);
+    assert_in_range(flow.loads[0].bytes, 128 << 10, 192 << 10);
+    assert_in_range(scenario_stats(&flow.s).memory_held_bytes, 1, 256 << 10);
+    flow_close_to_baseline(&flow);
+}
+
 /* 1,000 at once on one connection, every tenth paused for ever: the others finish. */
 static void test_a_thousand_with_hoarders(void **state)
 {
@@ -430,6 +459,38 @@ static void test_one_write_a_turn(void **state)
     flow_close(&flow);
 }
 
+/* And what is to be said to all that one turn reads. */
+static void test_one_write_for_many_reads(void **state)
+{
+    static const char piece[16385] = {[0 ... 16383] = 'x'};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct tern_buf out;
+    struct seen *call;
+    uint64_t writes, reads;
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.http_mode = TERN_HTTP_MODE_2_ONLY});
+    call = scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    tern_buf_init(&out, MIB);
+    h2_put(&out, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    h2_put(&out, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
+    h2_put_head(&out, 1, H2_END_HEADERS, ":status: 200\n");
+    for (int i = 0; i < 15; i++)
+        h2_put_data(&out, 1, 0, piece);
+    writes = simio_counts(s.sim).sendmsgs;
+    reads = simio_counts(s.sim).recvs;
+    simio_say_bytes(peer, out.data + out.head, out.len);
+    scenario_run(&s, 0);
+    assert_int_equal(simio_counts(s.sim).recvs,
+                     reads + 4); /* of 64 KiB; three WINDOW_UPDATE are due, a PING, and more */
+    assert_int_equal(simio_counts(s.sim).sendmsgs, writes + 1);
+    seen_is(call, "head 200 | body 245760 bytes");
+    tern_buf_deinit(&out);
+    scenario_close(&s);
+}
+
 /* Bulk causes PINGs, one at a time and only between bodies' bytes; small answers cause none. */
 static void test_small_answers_cause_no_ping(void **state)
 {
@@ -453,12 +514,14 @@ int main(void)
         cmocka_unit_test(test_growth_stays_within_the_ledger),
         cmocka_unit_test(test_credited_windows_do_not_grow),
         cmocka_unit_test(test_a_grown_window_is_what_a_pause_holds),
+        cmocka_unit_test(test_a_paused_call_gets_no_wider_window),
         cmocka_unit_test(test_a_thousand_with_hoarders),
         cmocka_unit_test(test_hoarders_at_the_limit),
         cmocka_unit_test(test_collected_bodies_count),
         cmocka_unit_test(test_paused_http1_counts_one_read),
         cmocka_unit_test(test_uploads_press_back),
         cmocka_unit_test(test_one_write_a_turn),
+        cmocka_unit_test(test_one_write_for_many_reads),
         cmocka_unit_test(test_small_answers_cause_no_ping),
     };
 

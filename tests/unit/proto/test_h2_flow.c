@@ -138,6 +138,37 @@ static void only_credit_opens_the_window_again(void **unused)
     finish();
 }
 
+/* By quarters of what the peer could have: it never waits with most of its window gone. */
+static void windows_are_given_back_by_quarters(void **unused)
+{
+    static char text[10001];
+    struct h2_peer a;
+
+    (void)unused;
+    begin(100000);
+    rig.credit_by_hand = true;
+    memset(text, 'x', 10000);
+    submit(&a);
+    a.quiet = true;
+    h2_rig_write(&rig, 0);
+    h2_put(&in, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
+    h2_put_head(&in, 1, 0, ":status: 200");
+    for (int i = 0; i < 6; i++) {
+        h2_put_data(&in, 1, 0, text);
+    }
+    feed();
+    h2_rig_write(&rig, 0);
+    h2_rig_frames(&rig);
+    credit(&a, 12499); /* 47,501 are owed yet, so 52,499 could be the peer's: a quarter is 13,124 */
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "");
+    credit(&a, 1000);
+    h2_rig_write(&rig, 0);
+    assert_string_equal(h2_rig_frames(&rig), "WINDOW_UPDATE 1 13499\n");
+    h2_peer_deinit(&a);
+    finish();
+}
+
 static void a_peer_that_ignores_the_window_fails_and_memory_is_bounded(void **unused)
 {
     struct h2_peer a;
@@ -513,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_paused_stream_keeps_its_window_and_no_one_elses),
         cmocka_unit_test(a_paused_stream_does_not_end),
         cmocka_unit_test(only_credit_opens_the_window_again),
+        cmocka_unit_test(windows_are_given_back_by_quarters),
         cmocka_unit_test(a_peer_that_ignores_the_window_fails_and_memory_is_bounded),
         cmocka_unit_test(a_stream_with_a_window_of_its_own),
         cmocka_unit_test(cancelled_bytes_still_open_the_connection),
