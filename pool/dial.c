@@ -524,6 +524,10 @@ struct tern_dial *tern_dial_start(struct tern_bucket *bucket, struct tern_profil
     tern_timer_init(&dial->deadline, on_deadline);
     tern_timer_init(&dial->stagger, on_stagger);
     tern_timer_arm(engine, &dial->deadline, tern_u64_add_sat(engine->now_ns, dial->connect_timeout_ns));
-    tern_engine_defer(engine, &dial->begin);
+    /* What a TLS dial costs the loop before its handshake counts as the first step of it: a storm begins one a turn. */
+    if (bucket->origin.is_secure)
+        tern_engine_defer_slow(engine, &dial->begin);
+    else
+        tern_engine_defer(engine, &dial->begin);
     return dial;
 }

@@ -12,7 +12,8 @@
 void tern_tls_set_state(struct tern_tls_stream *tls, enum tern_tls_state state)
 {
     static const unsigned successors[] = {
-        [TERN_TLS_LOWER] = 1u << TERN_TLS_HANDSHAKE | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_LOWER] = 1u << TERN_TLS_SETUP | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
+        [TERN_TLS_SETUP] = 1u << TERN_TLS_HANDSHAKE | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
         [TERN_TLS_HANDSHAKE] = 1u << TERN_TLS_OPEN | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
         [TERN_TLS_OPEN] = 1u << TERN_TLS_ENDED | 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,
         [TERN_TLS_ENDED] = 1u << TERN_TLS_FAILED | 1u << TERN_TLS_CLOSED,

@@ -276,7 +276,16 @@ static void on_step(struct tern_task *task)
 {
     struct tern_tls_stream *tls = TERN_CONTAINER_OF(task, struct tern_tls_stream, step);
 
-    TERN_ASSERT(tls->state == TERN_TLS_HANDSHAKE && tls->home == TERN_TLS_ON_LOOP);
+    TERN_ASSERT(tls->home == TERN_TLS_ON_LOOP);
+    if (tls->state == TERN_TLS_SETUP) {
+        if (tern_tls_setup(tls, &tls->stream.fault) != TERN_OK) {
+            tern_tls_set_state(tls, TERN_TLS_FAILED);
+            end_handshake(tls);
+            return;
+        }
+        tern_tls_set_state(tls, TERN_TLS_HANDSHAKE);
+    }
+    TERN_ASSERT(tls->state == TERN_TLS_HANDSHAKE);
     if (tls->engine->config.handshake_threads != 0)
         step_on_worker(tls);
     else

@@ -28,14 +28,17 @@ static void on_run(struct tern_job *job, struct tern_files *files)
     (void)files->ops->close(files, fd);
 }
 
-static void on_done(struct tern_job *job, bool cancelled)
+static void forget(struct tern_tls_key_line *line)
 {
-    struct tern_tls_key_line *line = TERN_CONTAINER_OF(job, struct tern_tls_key_line, job);
-
-    (void)cancelled;
     tern_tls_profile_release(line->profile);
     tern_mem_wipe(line, sizeof(*line));
     tern_mem_free(line);
+}
+
+static void on_done(struct tern_job *job, bool cancelled)
+{
+    (void)cancelled;
+    forget(TERN_CONTAINER_OF(job, struct tern_tls_key_line, job));
 }
 
 static const char *label(mbedtls_ssl_key_export_type type)
@@ -108,7 +111,7 @@ void tern_tls_keylog_write(struct tern_tls_stream *tls)
     for (; line != NULL; line = next) {
         next = line->next;
         if (tern_job_start(tls->engine, &line->job) != TERN_OK)
-            on_done(&line->job, true);
+            forget(line);
     }
 }
 
@@ -118,6 +121,6 @@ void tern_tls_keylog_drop(struct tern_tls_stream *tls)
 
     while ((line = tls->key_lines) != NULL) {
         tls->key_lines = line->next;
-        on_done(&line->job, true);
+        forget(line);
     }
 }

@@ -40,13 +40,12 @@ static void provider_info(struct tern_tls_provider *provider, const struct tern_
 
     (void)provider;
     *out = (struct tern_tls_info){
-        .version = mbedtls_ssl_get_version(&tls->ssl),
-        .suite = tern_tls_suite_name(mbedtls_ssl_get_ciphersuite_id_from_ssl(&tls->ssl)),
-        .alpn = mbedtls_ssl_get_alpn_protocol(&tls->ssl), /* one of ours: mbedTLS gives the pointer it was given */
-        .resumed = tls->is_resumed,
-        .offered = tls->session_offered,
-        .verify = &tls->verify.fault,
-    };
+        .resumed = tls->is_resumed, .offered = tls->session_offered, .verify = &tls->verify.fault};
+    if (tls->state != TERN_TLS_OPEN && tls->state != TERN_TLS_ENDED)
+        return;
+    out->version = mbedtls_ssl_get_version(&tls->ssl);
+    out->suite = tern_tls_suite_name(mbedtls_ssl_get_ciphersuite_id_from_ssl(&tls->ssl));
+    out->alpn = mbedtls_ssl_get_alpn_protocol(&tls->ssl); /* one of ours: mbedTLS gives the pointer it was given */
 }
 
 static void provider_free(struct tern_tls_provider *provider)

@@ -115,7 +115,7 @@ static bool hash_part(mbedtls_sha256_context *hash, const void *bytes, size_t le
 
 /* All that a session may depend on, each part length-prefixed: what is configured, what the files held, and the
  * server. */
-static bool make_session_key(struct tern_tls_stream *tls, uint16_t port)
+static bool make_session_key(struct tern_tls_stream *tls)
 {
     struct tern_str shape = tern_tls_profile_shape(tls->profile);
     const uint8_t *digest = tls->profile->material->digest;
@@ -125,7 +125,7 @@ static bool make_session_key(struct tern_tls_stream *tls, uint16_t port)
     mbedtls_sha256_init(&hash);
     ok = mbedtls_sha256_starts(&hash, 0) == 0 && hash_part(&hash, shape.ptr, shape.len) &&
          hash_part(&hash, digest, TERN_TLS_SHA256_BYTES) && hash_part(&hash, tls->host.text, tls->host.len) &&
-         hash_part(&hash, &port, sizeof(port));
+         hash_part(&hash, &tls->port, sizeof(tls->port));
     for (size_t i = 0; ok && tls->alpn[i] != NULL; i++)
         ok = hash_part(&hash, tls->alpn[i], strlen(tls->alpn[i]));
     ok = ok && mbedtls_sha256_finish(&hash, tls->session_key) == 0;
@@ -192,7 +192,7 @@ void tern_tls_session_save(struct tern_tls_stream *tls)
 
 /* ---- all of it ---- */
 
-enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tls_open *how, struct tern_fault *fault)
+enum tern_error tern_tls_setup(struct tern_tls_stream *tls, struct tern_fault *fault)
 {
     char text[TERN_ESCAPE_MAX];
     int code = set_config(tls);
@@ -203,7 +203,7 @@ enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tl
      * to hear that the host is dealt with: tern_verify_on_cert does. */
     if (code == 0)
         code = mbedtls_ssl_set_hostname(&tls->ssl, tls->host.kind == TERN_HOST_NAME ? tls->host.text : NULL);
-    if (code == 0 && !make_session_key(tls, how->port))
+    if (code == 0 && !make_session_key(tls))
         code = MBEDTLS_ERR_SSL_ALLOC_FAILED;
     if (code != 0) {
         if (tern_tls_is_out_of_memory(code))

@@ -56,11 +56,11 @@ static enum tern_flow tls_handshake(struct tern_bytestream *stream)
             return tern_tls_fail_lower(tls);
         if (flow != TERN_FLOW_OK)
             return flow;
-        tern_tls_set_state(tls, TERN_TLS_HANDSHAKE);
+        tern_tls_set_state(tls, TERN_TLS_SETUP);
     }
     if (tls->state == TERN_TLS_FAILED)
         return TERN_FLOW_ERROR;
-    if (tls->state != TERN_TLS_HANDSHAKE)
+    if (tls->state != TERN_TLS_SETUP && tls->state != TERN_TLS_HANDSHAKE)
         return TERN_FLOW_OK;
     tern_tls_handshake_go_on(tls);
     return TERN_FLOW_WANT_READ;
@@ -336,10 +336,9 @@ static void on_lower_ready(struct tern_bytestream *lower)
     struct tern_tls_stream *tls = lower->owner;
 
     /* The owner was told that these bytes are written, and may only wait to read now. */
-    if (tls->bio.held.len != 0 && (tls->state == TERN_TLS_HANDSHAKE || tls->state == TERN_TLS_OPEN) &&
-        tern_tls_bio_flush(&tls->bio) == TERN_FLOW_ERROR)
+    if (tls->bio.held.len != 0 && tls->state == TERN_TLS_OPEN && tern_tls_bio_flush(&tls->bio) == TERN_FLOW_ERROR)
         tern_tls_fail_lower(tls);
-    if (tls->state == TERN_TLS_HANDSHAKE)
+    if (tls->state == TERN_TLS_SETUP || tls->state == TERN_TLS_HANDSHAKE)
         tern_tls_handshake_go_on(tls);
     else
         upcall(tls);
@@ -354,7 +353,6 @@ enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const str
                                      struct tern_bytestream **out, struct tern_fault *fault)
 {
     struct tern_tls_stream *tls;
-    enum tern_error error;
 
     TERN_ASSERT(how->profile->material != NULL && how->alpn_count <= TERN_TLS_ALPN_MAX);
     tls = tern_mem_calloc(1, sizeof(*tls));
@@ -366,6 +364,7 @@ enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const str
     tls->engine = mbedtls->engine;
     tls->profile = tern_tls_profile_acquire(how->profile);
     tls->host = *how->host;
+    tls->port = how->port;
     tls->corpse.bury = on_bury;
     tern_task_init(&tls->again, on_again);
     tern_tls_handshake_init(tls);
@@ -377,13 +376,6 @@ enum tern_error tern_tls_stream_open(struct tern_tls_mbedtls *mbedtls, const str
         tls->alpn[i] = how->alpn[i];
     mbedtls->stream_count++;
 
-    error = tern_tls_setup(tls, how, fault);
-    if (error != TERN_OK) {
-        release_loop(tls);
-        release_handshake(tls);
-        tern_mem_free(tls);
-        return error;
-    }
     how->lower->on_ready = on_lower_ready;
     how->lower->owner = tls;
     *out = &tls->stream;

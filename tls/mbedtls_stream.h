@@ -1,8 +1,9 @@
 /* tls/mbedtls_stream.h - the provider over mbedTLS and its byte stream: the inside.
  *
- *     LOWER --lower handshake OK--> HANDSHAKE --verified--> OPEN --close_notify--> ENDED
- *       |                              |                     |                      |
- *       +------------------------------+---------> FAILED <--+----------------------+      close, from anywhere: CLOSED
+ *     LOWER --lower handshake OK--> SETUP ----> HANDSHAKE --verified--> OPEN --close_notify--> ENDED
+ *       |                             |             |                     |                      |
+ *       +-----------------------------+-------------+--------> FAILED <---+----------------------+
+ *     close, from anywhere: CLOSED
  *
  * 1. OPEN is reached only with a chain that was judged (verify.is_done) in this handshake, or with a session that comes
  *    from such a handshake under the same session key.
@@ -41,6 +42,7 @@ struct tern_tls_mbedtls {
 
 enum tern_tls_state {
     TERN_TLS_LOWER,
+    TERN_TLS_SETUP, /* conf and ssl are still empty */
     TERN_TLS_HANDSHAKE,
     TERN_TLS_OPEN,
     TERN_TLS_ENDED,
@@ -72,6 +74,7 @@ struct tern_tls_stream {
     struct tern_tls_shift *shift;        /* NULL but in a handshake on a worker */
     struct tern_tls_key_line *key_lines; /* made in the latest step, the last one first */
     const char *alpn[TERN_TLS_ALPN_MAX + 1];
+    uint16_t port;
     uint8_t session_key[TERN_SESSION_KEY_BYTES];
     bool session_offered;
     bool is_resumed;
@@ -110,7 +113,7 @@ static inline enum tern_flow tern_tls_fail_silent_flood(struct tern_tls_stream *
 
 void tern_tls_handshake_init(struct tern_tls_stream *tls);
 
-/* In HANDSHAKE: has the next step done in a turn to come, unless one is under way. on_ready comes when the handshake is
+/* In SETUP and HANDSHAKE: has the next step done in a turn to come, unless one is under way. on_ready comes when the handshake is
  * over: OPEN or FAILED. */
 void tern_tls_handshake_go_on(struct tern_tls_stream *tls);
 
@@ -130,9 +133,8 @@ TERN_MUST_USE bool tern_tls_fork_ready(void);
 
 /* ---- the rest ---- */
 
-/* Sets up conf, ssl, the session to resume and the key log. Errors: TERN_ENOMEM, TERN_ETLS_HANDSHAKE. */
-TERN_MUST_USE enum tern_error tern_tls_setup(struct tern_tls_stream *tls, const struct tern_tls_open *how,
-                                             struct tern_fault *fault);
+/* Sets up conf, ssl, the session to resume and the key log. Errors, with fault: TERN_ENOMEM, TERN_ETLS_HANDSHAKE. */
+TERN_MUST_USE enum tern_error tern_tls_setup(struct tern_tls_stream *tls, struct tern_fault *fault);
 
 /* Puts the ticket that the peer has just given into the cache, where it may be used. Without one (TLS 1.2 by session
  * id) nothing is kept: most servers name ids that they do not store. */

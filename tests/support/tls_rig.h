@@ -86,8 +86,12 @@ extern uint32_t tls_rig_handshake_threads;
 /* Runs a cmocka group with handshakes on the loop, and again with handshakes as a worker does them: every result must
  * be the same. Gives the number of failures. */
 #define TLS_RIG_RUN_BOTH(tests, setup, teardown)                                                                       \
-    (tls_rig_handshake_threads = 0, cmocka_run_group_tests_name("on the loop", tests, setup, teardown)) +              \
-        (tls_rig_handshake_threads = 1, cmocka_run_group_tests_name("on a worker", tests, setup, teardown))
+    ({                                                                                                                 \
+        tls_rig_handshake_threads = 0;                                                                                 \
+        int failed_on_loop = cmocka_run_group_tests_name("on the loop", tests, setup, teardown);                       \
+        tls_rig_handshake_threads = 1;                                                                                 \
+        failed_on_loop + cmocka_run_group_tests_name("on a worker", tests, setup, teardown);                           \
+    })
 
 void tls_rig_init(struct tls_rig *rig, const struct tls_server_spec *spec);
 void tls_rig_deinit(struct tls_rig *rig);

@@ -180,6 +180,68 @@ static void call_everything(void *user)
     log_add("busy ");
 }
 
+static void on_slow_task(struct tern_task *task)
+{
+    struct actor *actor = TERN_CONTAINER_OF(task, struct actor, task);
+    log_add(actor->name);
+    if (actor->again-- > 0)
+        tern_engine_defer_slow(actor->engine, task);
+}
+
+static void test_one_slow_task_a_turn(void **state)
+{
+    (void)state;
+    struct tern_engine *engine;
+    struct simio *sim = simio_new(NULL, &engine);
+    struct actor a = actor(engine, "a"), b = actor(engine, "b"), c = actor(engine, "c"), t = actor(engine, "t");
+    a.task.run = b.task.run = c.task.run = on_slow_task;
+    a.again = 1;
+    log_clear();
+    assert_int_equal(tern_engine_next(engine), TERN_OFF);
+    tern_engine_defer_slow(engine, &a.task);
+    tern_engine_defer_slow(engine, &b.task);
+    tern_engine_defer_slow(engine, &a.task); /* queued already */
+    tern_engine_defer_slow(engine, &c.task);
+    tern_task_cancel(&c.task);
+    t.again = 3; /* one that is always there is served in between, and so is a timer */
+    tern_engine_defer(engine, &t.task);
+    tern_timer_arm(engine, &b.timer, simio_now(sim));
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(tern_engine_next(engine), 0);
+        assert_int_equal(tern_engine_step(engine), TERN_OK);
+        log_add(" ");
+    }
+    assert_string_equal(log_text, "bat bt at ");
+    tern_task_cancel(&t.task);
+    assert_int_equal(tern_engine_next(engine), TERN_OFF); /* nothing wakes for nothing */
+    assert_int_equal(simio_counts(sim).wakes, 0);         /* nobody asked for a descriptor */
+    tern_engine_free(engine);
+}
+
+/* A shutdown ends who they belong to; what is queued outside of a turn shows in the descriptor. */
+static void test_slow_tasks_are_shown_and_not_run_by_a_shutdown(void **state)
+{
+    (void)state;
+    struct tern_engine *engine;
+    assert_int_equal(tern_engine_new(NULL, &engine, NULL), TERN_OK);
+    struct actor a = actor(engine, "a");
+    a.task.run = on_slow_task;
+    a.again = 1;
+    struct pollfd ready = {.fd = tern_engine_fd(engine), .events = POLLIN};
+    log_clear();
+    tern_engine_step(engine);
+    assert_int_equal(poll(&ready, 1, 0), 0);
+    tern_engine_defer_slow(engine, &a.task);
+    assert_int_equal(poll(&ready, 1, 0), 1);
+    tern_engine_step(engine);
+    assert_string_equal(log_text, "a");
+    assert_int_equal(poll(&ready, 1, 0), 1); /* it asked for another turn */
+    assert_int_equal(tern_engine_shutdown(engine), TERN_OK);
+    assert_string_equal(log_text, "a");
+    tern_task_cancel(&a.task);
+    tern_engine_free(engine);
+}
+
 static void test_busy_from_inside(void **state)
 {
     (void)state;
@@ -576,6 +638,9 @@ static void test_configuration_is_checked(void **state)
     assert_string_equal(why.text, "calls_max 16777217: must be 1 to 16777216");
     assert_int_equal(tern_engine_new(&(struct tern_engine_config){.file_threads = 17}, &engine, &why), TERN_ECONFIG);
     assert_string_equal(why.text, "file_threads 17: must be 1 to 16");
+    assert_int_equal(tern_engine_new(&(struct tern_engine_config){.handshake_threads = 17}, &engine, &why),
+                     TERN_ECONFIG);
+    assert_string_equal(why.text, "handshake_threads 17: must be 0 to 16");
     assert_int_equal(tern_engine_free(NULL), TERN_OK);
 }
 
@@ -587,6 +652,8 @@ int main(void)
         cmocka_unit_test(test_time_stands_still_in_a_turn_only),
         cmocka_unit_test(test_an_idle_engine_does_nothing),
         cmocka_unit_test(test_what_repeats_itself_waits_for_the_next_turn),
+        cmocka_unit_test(test_one_slow_task_a_turn),
+        cmocka_unit_test(test_slow_tasks_are_shown_and_not_run_by_a_shutdown),
         cmocka_unit_test(test_busy_from_inside),
         cmocka_unit_test(test_posts_are_bounded_and_ordered),
         cmocka_unit_test(test_posts_left_at_free_are_dropped),

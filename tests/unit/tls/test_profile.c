@@ -472,6 +472,14 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_worker(void **state)
+{
+    tls_rig_handshake_threads = 1;
+    setup(state);
+    tls_rig_handshake_threads = 0;
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -498,8 +506,9 @@ int main(void)
         TEST(waiters_are_told_once_and_never_from_inside),
         TEST(a_failed_load_is_tried_again),
         TEST(every_allocation_may_fail),
+        cmocka_unit_test_setup_teardown(every_allocation_may_fail, setup_worker, teardown),
     };
 
     faultmem_install();
-    return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
