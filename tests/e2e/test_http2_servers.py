@@ -1,7 +1,9 @@
 """HTTP/2 with real servers, agreed by ALPN and by prior knowledge: bodies both ways, heads, many calls at once."""
 import hashlib
+import json
 import os
 import re
+import subprocess
 
 from support import case, servers
 from test_origin import pattern
@@ -16,6 +18,7 @@ class Http2Cases:
     echo = "/echo"  # gives a request's body back
     no_content = "/204"
     large = "/large"
+    trailers = None  # has some
     paths = {name: "/" + name for name in ("empty", "byte", "mib", "big")}
 
     @classmethod
@@ -79,6 +82,17 @@ class Http2Cases:
         for listener in self.each():
             self.assertEqual(self.told(listener, self.paths["byte"], *fields), "2 200 1")
 
+    def test_trailers(self):
+        if self.trailers is None:
+            return
+        for listener in self.each():
+            how = "--http2-prior-knowledge" if listener == "h2c" else "--http2"
+            url = self.server.url(self.trailers, listener)
+            told = subprocess.run([case.program("TERN_MIXED"), how, "--cacert", self.server.tree.ca, "--calls", "10", url],
+                                  capture_output=True, env=case.environment(), timeout=case.HANG_S, check=True)
+            told = json.loads(told.stdout)
+            self.assertEqual((told["http_2"], told["trailers"], told["failures"]), (10, 10, []))
+
     def test_upload(self):
         for listener in self.each():
             for args in (["--data-binary", "@-"], ["-T", "-"]):
@@ -124,12 +138,14 @@ class Nghttpd(Http2Cases, case.Case):
     echo = "/"
     no_content = None
     large = None
+    trailers = "/mib"
 
 
 class Haproxy(Http2Cases, case.Case):
     make = servers.Haproxy
     no_content = "/status/204"
     large = None  # more than its buffer takes
+    trailers = "/trailers/10"
     paths = {name: f"/bytes/{size}"
              for name, size in (("empty", 0), ("byte", 1), ("mib", 1 << 20), ("big", servers.BIG_BYTES))}
 

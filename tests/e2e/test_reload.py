@@ -12,18 +12,19 @@ from support import case, servers
 # Limits' defaults: 3 s of silence and 2 s for an answer to the PING. The rest is for a busy machine.
 STOPPED_MS_MAX = 6500
 STOPPED_S = 7
+AT_ONCE = 64  # calls of tern-mixed; a quarter of them are POST
 
 
 class Load:
-    """tern-mixed, from start until end()."""
+    """tern-mixed, from start until end(). args may have --calls, else it goes on until then."""
 
     def __init__(self, server, listener, get, post, *args):
         how = {"plain": [], "h2": ["--http2"], "h2c": ["--http2-prior-knowledge"]}[listener]
         urls = [server.url(get, listener), server.url(post, listener)]
         self.server = server
         self.before = len(server.posts())
-        self.process = subprocess.Popen([case.program("TERN_MIXED"), *how, "--cacert", server.tree.ca, *args, *urls],
-                                        stdout=subprocess.PIPE, env=case.environment())
+        self.process = subprocess.Popen([case.program("TERN_MIXED"), *how, "--cacert", server.tree.ca,
+                                         *map(str, args), *urls], stdout=subprocess.PIPE, env=case.environment())
 
     def posts(self):
         """How often the server has seen each of its POSTs."""
@@ -32,7 +33,8 @@ class Load:
 
     def end(self):
         """What it counted."""
-        self.process.terminate()
+        if "--calls" not in self.process.args:
+            self.process.terminate()
         out, _ = self.process.communicate(timeout=case.HANG_S)
         return json.loads(out)
 
@@ -81,8 +83,10 @@ class ReloadCases:
                 time.sleep(self.between_s)
                 told = self.end(load)
                 self.assertEqual(told["get"]["failed"], 0, told["failures"])
-                if listener != "plain":  # GOAWAY says what was not processed
-                    self.assertEqual(told["post"]["failed"], 0, told["failures"])
+                # A POST that met the close of an HTTP/1.1 connection may have been processed: it is not sent again.
+                # GOAWAY tells; but nginx closes a connection it has taken without reading from it, without one.
+                lost_max = told["opened"] if listener == "plain" else AT_ONCE / 4
+                self.assertLessEqual(told["post"]["failed"], lost_max, told["failures"])
                 # Connections were closed: a reload that was not felt would prove nothing.
                 self.assertGreater(told["opened"], self.reloads // 2)
 
@@ -103,30 +107,39 @@ class Nginx(ReloadCases, LoadCase):
                 self.assertGreater(len(load.posts()), before + 100)
 
     def test_worker_that_is_stopped(self):
-        """The calls on its connection go on at another one, and every new one in the meantime."""
+        """The calls on its connection go on at another one, as does every new one in the meantime. A POST may have been
+        processed, and is so when the worker goes on: it is not sent again."""
         load = self.start("h2c")
         time.sleep(0.5)
         worker = self.server.busiest_worker()
         os.kill(worker, signal.SIGSTOP)
-        try:
-            time.sleep(STOPPED_S)
-            told = self.end(load)
-        finally:
-            os.kill(worker, signal.SIGCONT)
+        self.addCleanup(os.kill, worker, signal.SIGCONT)
+        time.sleep(STOPPED_S)
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(0.5)
+        told = self.end(load)
         self.assertEqual(told["dead"], 1)
         self.assertEqual(told["get"]["failed"], 0, told["failures"])
+        self.assertEqual({failure["error"] for failure in told["failures"]}, {"TERN_EPEER_DEAD"})
         for kind in ("get", "post"):
             self.assertLess(told[kind]["ms_max"], STOPPED_MS_MAX)
 
 
-class NginxWithFewRequestsAConnection(ReloadCases, LoadCase):
-    """Its default: GOAWAY after a thousand requests."""
-    listeners = ("h2",)
+class NginxWithItsDefaults(ReloadCases, LoadCase):
+    """GOAWAY after a thousand requests."""
+    listeners = servers.HTTP2
     reloads = 3
 
     @staticmethod
     def make():
         return servers.Nginx(keepalive_requests=1000)
+
+    def test_nothing_is_lost_by_goaway(self):
+        for listener in self.listeners:
+            with self.subTest(listener=listener):
+                told = self.end(self.start(listener, "--calls", 20000))
+                self.assertEqual(told["failures"], [])
+                self.assertGreaterEqual(told["opened"], 20)
 
 
 class Haproxy(ReloadCases, LoadCase):
@@ -140,7 +153,7 @@ class Apache(ReloadCases, LoadCase):
     make = servers.Apache
     post = "/204"
     reloads = 3
-    between_s = 1  # it takes a while
+    between_s = 1  # new children take a while
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ import signal
 import socket
 import struct
 import tempfile
+import time
 
 from support import case, certs
-from support.process import Server, accepts, free_ports
+from support.process import READY_S, Server, accepts, free_ports
 
 FILES = {
     "index.html": b"tern\n",
@@ -288,8 +289,14 @@ class Apache(WebServer):
         return [self.program, "-d", self.folder, "-f", self.path("apache.conf"), "-DFOREGROUND"]
 
     def reload(self):
-        """Gracefully: what a child has is finished, new children take over."""
+        """Gracefully: what a child has is finished, new children take over. A second one before they do would have
+        them end what they have just begun, so this waits for them."""
+        mark = "resuming normal operations"
+        before = self.log().count(mark)
         self.process.send_signal(signal.SIGUSR1)
+        until = time.monotonic() + READY_S
+        while self.log().count(mark) == before and time.monotonic() < until:
+            time.sleep(0.02)
 
     def posts(self):
         """As Nginx.posts, for any path."""
