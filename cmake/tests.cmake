@@ -4,6 +4,7 @@
 #   tests/e2e/test_X.py          python3 unittest against real servers; e2e.X
 #   tests/e2e/X.c                what those drive, over the public API alone: tern-X
 #   tests/install/test_X.sh      what is built, as others see it; install.X
+#   tests/sim/test_X.sh          the simulator; sim.X
 # tests/support/*.c is linked into all C tests.
 #
 # A program that cannot run here exits with 77 and shows as skipped. Where TERN_NO_SKIP is set (in CI), it exits with 1,
@@ -36,6 +37,15 @@ foreach(source IN LISTS c_tests)
     add_test(NAME ${name} COMMAND test.${name})
     # Tests run in virtual time: one that takes a minute hangs.
     set_tests_properties(${name} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
+endforeach()
+
+# The simulator (docs/SIMULATION.md): some seeds that are the commit's own, and one twice.
+file(GLOB sim_sources CONFIGURE_DEPENDS tests/sim/*.c)
+add_executable(tern-sim ${sim_sources})
+target_link_libraries(tern-sim PRIVATE tern_internal)
+foreach(name seeds digest)
+    add_test(NAME sim.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/sim/test_${name}.sh $<TARGET_FILE:tern-sim>)
+    set_tests_properties(sim.${name} PROPERTIES TIMEOUT 300)
 endforeach()
 
 # The same support for python: programs by environment, one at a time since some of them measure or fill the machine.
