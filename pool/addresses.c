@@ -58,6 +58,21 @@ bool tern_addresses_have_room(struct tern_pool *pool, const struct tern_sockaddr
     return false;
 }
 
+struct tern_conn *tern_addresses_find(const struct tern_bucket *bucket, const struct tern_sockaddr *address,
+                                      bool (*suits)(const struct tern_conn *conn, const struct tern_bucket *bucket))
+{
+    struct tern_pool *pool = bucket->pool;
+
+    for (struct tern_hash_node *node = tern_hash_first(&pool->addresses, hash_of(pool, address)); node != NULL;
+         node = tern_hash_next(node)) {
+        struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, address_node);
+
+        if (tern_sockaddr_equal(&conn->tcp.peer, address) && suits(conn, bucket))
+            return conn;
+    }
+    return NULL;
+}
+
 void tern_addresses_add(struct tern_conn *conn)
 {
     conn->is_counted = true;

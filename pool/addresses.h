@@ -15,6 +15,10 @@ bool tern_addresses_have_room(struct tern_pool *pool, const struct tern_sockaddr
 void tern_addresses_add(struct tern_conn *conn);
 void tern_addresses_remove(struct tern_conn *conn);
 
+/* The first connection to address that suits the bucket, or NULL. */
+struct tern_conn *tern_addresses_find(const struct tern_bucket *bucket, const struct tern_sockaddr *address,
+                                      bool (*suits)(const struct tern_conn *conn, const struct tern_bucket *bucket));
+
 /* conn is idle now: it would make room. */
 void tern_addresses_idle(struct tern_conn *conn);
 

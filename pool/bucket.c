@@ -12,7 +12,7 @@ static uint64_t key_hash(const struct tern_pool *pool, const struct tern_profile
     return host ^ ((uint64_t)origin->port << 1 | origin->is_secure) ^ shape->len << 17;
 }
 
-static bool shape_equal(const struct tern_profile *a, const struct tern_profile *b)
+bool tern_bucket_same_shape(const struct tern_profile *a, const struct tern_profile *b)
 {
     return a == b || (a->shape.len == b->shape.len &&
                       memcmp(a->shape.data + a->shape.head, b->shape.data + b->shape.head, a->shape.len) == 0);
@@ -22,7 +22,7 @@ static bool key_equal(const struct tern_bucket *bucket, const struct tern_profil
                       const struct tern_origin *origin)
 {
     return bucket->origin.is_secure == origin->is_secure && bucket->origin.port == origin->port &&
-           tern_host_eq(&bucket->origin.host, &origin->host) && shape_equal(bucket->profile, profile);
+           tern_host_eq(&bucket->origin.host, &origin->host) && tern_bucket_same_shape(bucket->profile, profile);
 }
 
 struct tern_bucket *tern_bucket_get(struct tern_pool *pool, struct tern_profile *profile,

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "pool/addresses.h"
+#include "pool/coalesce.h"
 
 static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address);
 static void advance(struct tern_dial *dial);
@@ -397,6 +398,13 @@ static void advance(struct tern_dial *dial)
 
     tern_timer_cancel(engine_of(dial), &dial->stagger);
     while (next_address(dial, &address)) {
+        struct tern_conn *shared = tern_coalesce_find(dial, &address);
+
+        if (shared != NULL) {
+            release(dial, NULL);
+            tern_pool_coalesced(dial, shared);
+            return;
+        }
         if (!tern_addresses_have_room(dial->pool, &address, &dial->crowd))
             continue;
         if (dial->address_count++ == 0) {

@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 #include "base/str.h"
+#include "pool/coalesce.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
 
@@ -204,10 +205,28 @@ static void on_informational(struct tern_stream *stream, const struct tern_head 
     exchange->events->on_informational(exchange, head);
 }
 
+/* RFC 9110 15.5.20: the server has not processed it, and the client may ask again over another connection. */
+static void end_misdirected(struct tern_exchange *exchange)
+{
+    enum tern_phase phase = tern_exchange_phase(exchange);
+    struct tern_conn *conn = exchange->conn;
+    struct tern_fault fault;
+
+    tern_coalesce_undo(conn->pool, exchange->coalesced_pair);
+    tern_fault_set(&fault, TERN_EPEER_REFUSED, "421: %s does not answer for another host on its connection",
+                   conn->bucket->origin.host.text);
+    tern_conn_cancel(conn, exchange);
+    tern_exchange_end(exchange, phase, &fault, TERN_REPLAY_REFUSED);
+}
+
 static void on_head(struct tern_stream *stream, const struct tern_head *head)
 {
     struct tern_exchange *exchange = of_stream(stream);
 
+    if (head->status == 421 && exchange->coalesced_pair != 0) {
+        end_misdirected(exchange);
+        return;
+    }
     exchange->answered_ns = now(exchange);
     exchange->watchdog.head_ns = 0;
     exchange->watchdog.expect_ns = 0;
@@ -371,6 +390,7 @@ void tern_exchange_begin(struct tern_exchange *exchange, struct tern_transport *
     exchange->bucket = NULL;
     exchange->conn = NULL;
     exchange->dial = NULL;
+    exchange->coalesced_pair = 0;
     exchange->begun_ns = now(exchange);
     exchange->assigned_ns = exchange->sent_ns = exchange->answered_ns = 0;
     tern_list_init(&exchange->node);

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "pool/addresses.h"
+#include "pool/coalesce.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
 #include "pool/waiters.h"
@@ -242,6 +243,26 @@ void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *faul
     tern_pool_lost(pool, bucket);
     if (exchange != NULL)
         tern_exchange_end(exchange, phase, fault, TERN_REPLAY_UNSENT);
+}
+
+void tern_pool_coalesced(struct tern_dial *dial, struct tern_conn *conn)
+{
+    struct tern_pool *pool = dial->pool;
+    struct tern_bucket *bucket = dial->bucket;
+    struct tern_exchange *exchange;
+
+    tern_waiters_return(dial);
+    unlink_dial(dial);
+    tern_pool_unidle(pool, conn);
+    while (conn->state != TERN_CONN_CLOSED && tern_conn_room(conn) > 0 &&
+           (exchange = tern_waiters_first(bucket, conn)) != NULL && exchange->profile->config.h2_coalesce) {
+        exchange->coalesced_pair = tern_coalesce_pair(bucket, conn);
+        pool->stats->coalesced++;
+        serve(exchange, conn);
+    }
+    if (conn->state == TERN_CONN_IDLE) /* those before in the queue want another */
+        tern_pool_offer(pool, conn);
+    tern_pool_lost(pool, bucket);
 }
 
 void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *crowd)

@@ -61,6 +61,9 @@ struct tern_bucket {
     struct tern_timer warm;
 };
 
+/* Pairs of origins that answered 421 (pool/coalesce.h); the oldest is forgotten. */
+#define TERN_MISDIRECTED_MAX 64
+
 struct tern_pool {
     struct tern_transport transport; /* first */
     struct tern_engine *engine;
@@ -78,6 +81,8 @@ struct tern_pool {
     struct tern_list crowded;     /* tern_bucket.crowded_node: that wait for an address, the latest served last */
     struct tern_hash addresses;   /* tern_conn.address_node */
     struct tern_task serve;       /* look again what the waiters can get */
+    uint64_t misdirected[TERN_MISDIRECTED_MAX];
+    uint32_t misdirected_next;
     uint32_t connection_count;
     uint32_t idle_count;
     uint32_t dial_count;
@@ -113,6 +118,7 @@ void tern_pool_check(const struct tern_pool *pool);
 /* The bucket of a key, made if there is none. profile gets a count of its own. NULL: out of memory. */
 struct tern_bucket *tern_bucket_get(struct tern_pool *pool, struct tern_profile *profile,
                                     const struct tern_origin *origin);
+bool tern_bucket_same_shape(const struct tern_profile *a, const struct tern_profile *b);
 void tern_bucket_drop_if_empty(struct tern_bucket *bucket);
 
 /* Begins a dial that is nobody's; the limits are the caller's to ask. NULL: out of memory. */
@@ -139,6 +145,9 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket);
  * without. */
 void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn);
 void tern_pool_dial_failed(struct tern_dial *dial, const struct tern_fault *fault, enum tern_phase phase);
+
+/* A dial has ended because conn, of another bucket, can carry its waiters (pool/coalesce.h). */
+void tern_pool_coalesced(struct tern_dial *dial, struct tern_conn *conn);
 
 /* A dial has ended because all its addresses are full: whom it was for waits on. */
 void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *crowd);

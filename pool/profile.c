@@ -13,9 +13,9 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 432,
+_Static_assert(sizeof(struct tern_client_config) == 440,
                "declare the new field in shape_build, or say here that it does not shape: "
-               "name, timeouts, limits, dns (but overrides), policy, user_agent, fields");
+               "name, timeouts, limits, dns (but overrides), policy, h2_coalesce, user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
 
 #define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */

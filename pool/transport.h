@@ -74,10 +74,11 @@ struct tern_exchange {
     struct tern_conn *conn;
     struct tern_dial *dial;
     struct tern_transport *transport;
-    uint64_t begun_ns;    /* start was called */
-    uint64_t assigned_ns; /* it got its connection */
-    uint64_t sent_ns;     /* its last byte was written; 0: not yet */
-    uint64_t answered_ns; /* the final head came; 0: not yet */
+    uint64_t coalesced_pair; /* it is on a connection of another host; 0: not */
+    uint64_t begun_ns;       /* start was called */
+    uint64_t assigned_ns;    /* it got its connection */
+    uint64_t sent_ns;        /* its last byte was written; 0: not yet */
+    uint64_t answered_ns;    /* the final head came; 0: not yet */
 };
 
 struct tern_transport_ops {

@@ -48,6 +48,17 @@ static void provider_info(struct tern_tls_provider *provider, const struct tern_
     out->alpn = mbedtls_ssl_get_alpn_protocol(&tls->ssl); /* one of ours: mbedTLS gives the pointer it was given */
 }
 
+static bool provider_covers(struct tern_tls_provider *provider, const struct tern_bytestream *stream,
+                            const struct tern_host *host)
+{
+    const struct tern_tls_stream *tls = TERN_CONTAINER_OF(stream, struct tern_tls_stream, stream);
+    const mbedtls_x509_crt *crt = mbedtls_ssl_get_peer_cert(&tls->ssl);
+
+    return crt != NULL && tls->verify.is_done && tls->verify.fault.error == TERN_OK && !tls->profile->config.insecure &&
+           tls->profile->pin_count == 0 &&
+           tern_engine_wall(of(provider)->engine) / TERN_S < tls->verify.valid_until_s && tern_verify_names(crt, host);
+}
+
 static void provider_free(struct tern_tls_provider *provider)
 {
     struct tern_tls_mbedtls *tls = of(provider);
@@ -65,6 +76,7 @@ static const struct tern_tls_provider_ops provider_ops = {
     .load_cancel = provider_load_cancel,
     .open = provider_open,
     .info = provider_info,
+    .covers = provider_covers,
     .free = provider_free,
 };
 

@@ -257,14 +257,21 @@ static void list_names(const mbedtls_x509_crt *crt, char *out, size_t cap)
         snprintf(out, cap, "no host at all");
 }
 
+bool tern_verify_names(const mbedtls_x509_crt *crt, const struct tern_host *host)
+{
+    for (const mbedtls_x509_sequence *san = &crt->subject_alt_names; san != NULL && san->buf.p != NULL; san = san->next)
+        if (name_matches(&san->buf, host))
+            return true;
+    return false;
+}
+
 static void check_host(struct tern_verify *verify, const mbedtls_x509_crt *crt, uint32_t *flags)
 {
     char names[TERN_ESCAPE_MAX];
 
     *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
-    for (const mbedtls_x509_sequence *san = &crt->subject_alt_names; san != NULL && san->buf.p != NULL; san = san->next)
-        if (name_matches(&san->buf, verify->host))
-            return;
+    if (tern_verify_names(crt, verify->host))
+        return;
     *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     list_names(crt, names, sizeof(names));
     note(verify, TERN_ETLS_CERT_HOST, "certificate is not for %s but for %s", verify->host->text, names);

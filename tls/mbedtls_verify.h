@@ -38,6 +38,9 @@ void tern_verify_init(struct tern_verify *verify, const struct tern_host *host, 
  * excuse. */
 int tern_verify_on_cert(void *user, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
+/* True if the certificate names the host (RFC 9525 6). */
+bool tern_verify_names(const mbedtls_x509_crt *crt, const struct tern_host *host);
+
 /* The handshake ended with this code (not 0) and these verification flags: is it about the certificate? Then the
  * fault says why. */
 bool tern_verify_explains(struct tern_verify *verify, int code, uint32_t flags);

@@ -101,6 +101,11 @@ struct tern_tls_provider_ops {
 
     void (*info)(struct tern_tls_provider *provider, const struct tern_bytestream *stream, struct tern_tls_info *out);
 
+    /* True if the certificate that stream was verified by names host too and is still valid, with nothing excused
+     * (insecure) and no pins. False where none was sent (a resumed session). After the handshake's OK. NULL: never. */
+    bool (*covers)(struct tern_tls_provider *provider, const struct tern_bytestream *stream,
+                   const struct tern_host *host);
+
     /* When all its streams are closed. Loads under way are detached. */
     void (*free)(struct tern_tls_provider *provider);
 };

@@ -162,8 +162,13 @@ struct tern_client_config {
     struct tern_dns_config dns;
     struct tern_tls_config tls;
 
-    enum tern_ip_family ip_family;            /* shapes */
-    enum tern_http_mode http_mode;            /* shapes */
+    enum tern_ip_family ip_family; /* shapes */
+    enum tern_http_mode http_mode; /* shapes */
+    /* Calls to a host may share an HTTP/2 connection of another (RFC 9113 9.1.1): over TLS, where its verified
+     * certificate names both and both have the address it is made to; never with insecure, pins or connect_to. What is
+     * answered 421 is sent again on a connection of its own, if its body can be had again, else it ends with
+     * TERN_EPEER_REFUSED. Default off. */
+    bool h2_coalesce;
     const char *interface;                    /* shapes: bind to this local address, or interface name */
     const char *unix_socket;                  /* shapes: connect to this path whatever the URL's host */
     const struct tern_connect_to *connect_to; /* shapes */
@@ -223,6 +228,7 @@ struct tern_client_stats {
     uint64_t connections_expired; /* of those: idle too long, too old or used up */
     uint64_t connections_dead;    /* of those: the peer no longer answered (limits.h2_ack_ns) */
     uint64_t reused;              /* exchanges on a connection that had carried one before */
+    uint64_t coalesced;           /* exchanges on an HTTP/2 connection of another host (h2_coalesce) */
     uint64_t timed_out_pool;
     uint64_t timed_out_connect;
     uint64_t timed_out_write;
