@@ -382,6 +382,22 @@ static const struct tern_exchange_events quiet_events = {
     .on_end = on_exchange_end,
 };
 
+/* Every attempt of every hop passes it, before DNS. */
+static bool passes_gate(struct tern_call *call)
+{
+    const struct tern_settings *settings = call->settings;
+    const char *refusal = settings->gate != NULL ? tern_gate_refuses_url(settings->gate, &call->url) : NULL;
+    char shown[TERN_ESCAPE_MAX];
+
+    if (refusal == NULL)
+        return true;
+    tern_fault_set(&call->result.fault, TERN_EGATE, "%s://%s: %s", call->origin.is_secure ? "https" : "http",
+                   tern_escape(shown, sizeof(shown), call->url.authority), refusal);
+    set_state(call, TERN_CALL_ENDING);
+    finish(call, false);
+    return false;
+}
+
 static void begin_attempt(struct tern_call *call)
 {
     struct tern_exchange *exchange = &call->exchange;
@@ -389,6 +405,8 @@ static void begin_attempt(struct tern_call *call)
     struct tern_fault why = {0};
     enum tern_error error;
 
+    if (!passes_gate(call))
+        return;
     exchange->events = call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
     exchange->profile = call->profile;
     exchange->origin = &call->origin;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "policy/redirect.h"
 #include "policy/retry.h"
+#include "pool/transport.h"
 
 #define STATUSES_MAX 64
 
@@ -84,12 +85,46 @@ static enum tern_error take_retries(struct tern_settings *settings, const struct
     return copy->statuses != NULL ? TERN_OK : tern_fault_plain(why, TERN_ENOMEM);
 }
 
+static const char *refuses_address(void *user, const struct tern_origin *origin, const struct tern_sockaddr *address)
+{
+    char text[TERN_SOCKADDR_TEXT_MAX];
+    const struct tern_gate_question question = {.scheme = origin->is_secure ? TERN_STR("https") : TERN_STR("http"),
+                                                .host = tern_host_text(&origin->host),
+                                                .port = origin->port,
+                                                .address = text};
+
+    tern_sockaddr_print(address, text, sizeof(text));
+    switch (tern_sockaddr_family(address)) {
+    case AF_INET:
+        return tern_gate_refuses_address(user, &question, (const uint8_t *)&address->u.in.sin_addr, 4);
+    case AF_INET6:
+        return tern_gate_refuses_address(user, &question, address->u.in6.sin6_addr.s6_addr, 16);
+    default:
+        return NULL; /* a Unix socket is the configuration's own choice */
+    }
+}
+
+static enum tern_error take_gate(struct tern_settings *settings, const struct tern_gate *from, struct tern_fault *why)
+{
+    struct tern_profile *profile = settings->profile;
+    struct tern_gate_rules *rules = tern_keep_alloc(&profile->keep, sizeof(*rules));
+
+    if (rules == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    settings->gate = rules;
+    settings->policy.gate = &rules->config;
+    profile->gate = (struct tern_address_gate){.refuses = refuses_address, .user = rules};
+    return tern_gate_compile(rules, from, &profile->keep, why);
+}
+
 static enum tern_error take_policy(struct tern_settings *settings, const struct tern_policy *from,
                                    struct tern_fault *why)
 {
     enum tern_error error = TERN_OK;
 
-    if (from->redirects != NULL)
+    if (from->gate != NULL)
+        error = take_gate(settings, from->gate, why);
+    if (error == TERN_OK && from->redirects != NULL)
         error = take_redirects(settings, from->redirects, why);
     if (error == TERN_OK && from->retries != NULL)
         error = take_retries(settings, from->retries, why);

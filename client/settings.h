@@ -5,13 +5,15 @@
 #define TERN_CLIENT_SETTINGS_H
 
 #include "base/keep.h"
+#include "policy/gate.h"
 #include "pool/profile.h"
 
 struct tern_settings {
     uint32_t refs;
-    struct tern_profile *profile; /* owned count */
-    struct tern_policy policy;    /* every default filled in */
-    struct tern_keep keep;        /* what policy points at */
+    struct tern_profile *profile;       /* owned count */
+    struct tern_policy policy;          /* every default filled in */
+    const struct tern_gate_rules *gate; /* policy.gate, compiled. The profile's: its connections may outlive these */
+    struct tern_keep keep;              /* what policy points at */
 };
 
 /* Checks and copies config (NULL: all defaults). On success *out has one reference. Errors: as tern_client_new. */

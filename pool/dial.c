@@ -330,6 +330,24 @@ static void give_up_oldest(struct tern_dial *dial)
     lose(dial, 0, &fault);
 }
 
+/* The very address that is dialled passes the gate. False: dial->fault says why not. */
+static bool open_socket(struct tern_dial *dial, struct tern_conn *conn, const struct tern_sockaddr *address)
+{
+    const char *refusal = tern_address_refused(dial->profile, &dial->bucket->origin, address);
+
+    if (refusal != NULL) {
+        char text[TERN_SOCKADDR_TEXT_MAX];
+
+        tern_sockaddr_print(address, text, sizeof(text));
+        tern_fault_set(&dial->fault, TERN_EGATE, "%s at %s: %s", dial->bucket->origin.host.text, text, refusal);
+        return false;
+    }
+    if (tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp) == TERN_OK)
+        return true;
+    dial->fault = conn->tcp.stream.fault;
+    return false;
+}
+
 /* Starts an attempt. False: it failed at once, or the dial has ended. */
 static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
 {
@@ -354,8 +372,7 @@ static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
         record(dial, try, &dial->fault, now_ns, false);
         return false;
     }
-    if (tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp) != TERN_OK) {
-        dial->fault = conn->tcp.stream.fault;
+    if (!open_socket(dial, conn, address)) {
         record(dial, try, &dial->fault, now_ns, false);
         tern_conn_close(conn, false);
         tern_exchange_trace(dial->exchange, "%s", dial->fault.text);

@@ -314,6 +314,7 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     struct tern_pool *pool = TERN_CONTAINER_OF(transport, struct tern_pool, transport);
     struct tern_bucket *bucket;
     struct tern_conn *conn;
+    const char *refusal;
     enum tern_error error;
 
     tern_exchange_begin(exchange, transport);
@@ -324,6 +325,15 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
         return tern_fault_plain(why, TERN_ENOMEM);
     /* Where one has room nobody waits but for a fresh one. */
     conn = exchange->is_fresh ? NULL : find_ready(pool, bucket);
+    if (conn != NULL &&
+        (refusal = tern_address_refused(exchange->profile, exchange->origin, &conn->tcp.peer)) != NULL) {
+        enum tern_error refused =
+            tern_fault_set(why, TERN_EGATE, "%s at %s: %s", exchange->origin->host.text, conn->remote, refusal);
+
+        if (conn->state == TERN_CONN_IDLE) /* it was taken off the lists */
+            tern_conn_close(conn, true);
+        return refused;
+    }
     if (conn != NULL) {
         exchange->bucket = bucket;
         tern_exchange_waited(exchange, NULL);

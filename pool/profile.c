@@ -15,7 +15,7 @@
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
 _Static_assert(sizeof(struct tern_client_config) == 440,
                "declare the new field in shape_build, or say here that it does not shape: "
-               "name, timeouts, limits, dns (but overrides), policy, h2_coalesce, user_agent, fields");
+               "name, timeouts, limits, dns (but overrides), policy (but its gate), h2_coalesce, user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
 
 #define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */
@@ -366,6 +366,27 @@ static enum tern_error shape_connect_to(struct tern_buf *shape, const struct ter
     return error;
 }
 
+/* A connection is only used under the gate that let it be dialled. */
+static enum tern_error shape_gate(struct tern_buf *shape, const struct tern_gate *gate)
+{
+    enum tern_error error = shape_number(shape, gate != NULL);
+
+    if (gate == NULL || error != TERN_OK)
+        return error;
+    if ((error = shape_number(shape, (uint64_t)gate->https_only | (uint64_t)gate->refuse_userinfo << 1 |
+                                         (uint64_t)gate->public_only << 2)) != TERN_OK ||
+        (error = shape_bytes(shape, gate->ports, gate->port_count * sizeof(*gate->ports))) != TERN_OK ||
+        (error = shape_number(shape, gate->allow_count)) != TERN_OK)
+        return error;
+    for (size_t i = 0; error == TERN_OK && i < gate->allow_count; i++)
+        error = shape_text(shape, gate->allow[i]);
+    for (size_t i = 0; error == TERN_OK && i < gate->deny_count; i++)
+        error = shape_text(shape, gate->deny[i]);
+    if (error == TERN_OK)
+        error = shape_number(shape, (uintptr_t)gate->check);
+    return error == TERN_OK ? shape_number(shape, (uintptr_t)gate->user) : error;
+}
+
 static enum tern_error shape_build(struct tern_profile *profile, const struct tern_client_config *config)
 {
     struct tern_buf *shape = &profile->shape;
@@ -377,7 +398,8 @@ static enum tern_error shape_build(struct tern_profile *profile, const struct te
         (error = shape_text(shape, config->interface)) != TERN_OK ||
         (error = shape_text(shape, config->unix_socket)) != TERN_OK ||
         (error = shape_connect_to(shape, config)) != TERN_OK ||
-        (error = shape_overrides(shape, &config->dns)) != TERN_OK)
+        (error = shape_overrides(shape, &config->dns)) != TERN_OK ||
+        (error = shape_gate(shape, config->policy != NULL ? config->policy->gate : NULL)) != TERN_OK)
         return error;
     return shape_bytes(shape, tls.ptr, tls.len);
 }

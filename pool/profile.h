@@ -45,6 +45,15 @@ struct tern_tls_provider;
 #define TERN_CONNECTION_MEMORY_BYTES_MAX (64 * 1024 * 1024)
 #define TERN_MEMORY_BYTES_MAX (256 * 1024 * 1024)
 
+struct tern_origin;
+
+/* What the client's gate thinks of an address (policy/gate.h), asked before it is dialled and before a connection to it
+ * is used again. NULL: it may pass; else why not, as static text. */
+struct tern_address_gate {
+    const char *(*refuses)(void *user, const struct tern_origin *origin, const struct tern_sockaddr *address);
+    void *user;
+};
+
 struct tern_profile {
     uint32_t refs;
     struct tern_client_config config; /* defaults filled in */
@@ -57,6 +66,7 @@ struct tern_profile {
     struct tern_dns *dns;              /* owned */
     struct tern_keep keep;             /* what config points at */
     struct tern_engine *engine;
+    struct tern_address_gate gate; /* set by the owner before the first use; refuses NULL: none */
 };
 
 /* Stand-ins for the rooms below: what tests and the simulator put in place of c-ares and mbedTLS. NULL: the real ones.
@@ -74,6 +84,13 @@ TERN_MUST_USE enum tern_error tern_profile_new(struct tern_engine *engine, const
                                                struct tern_fault *why);
 struct tern_profile *tern_profile_acquire(struct tern_profile *profile);
 void tern_profile_release(struct tern_profile *profile);
+
+/* What the profile's gate says of an address. */
+static inline const char *tern_address_refused(const struct tern_profile *profile, const struct tern_origin *origin,
+                                               const struct tern_sockaddr *address)
+{
+    return profile->gate.refuses != NULL ? profile->gate.refuses(profile->gate.user, origin, address) : NULL;
+}
 
 /* A request's timeouts: what it sets itself, else the profile's. Either way every field is resolved. */
 void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts *own,
