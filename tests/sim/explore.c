@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -108,33 +109,37 @@ static bool fails(const struct sim_options *options)
     return status != 0;
 }
 
+/* Takes the lesser history if it fails too. */
+static void try_less(struct sim_options *options, const struct sim_options *less, uint32_t *tries)
+{
+    if (*tries == 0)
+        return;
+    --*tries;
+    if (fails(less))
+        *options = *less;
+}
+
 /* Leaves out as many calls as it can, in halves, quarters and so on. */
 static void shrink_calls(struct sim_options *options, uint32_t *tries)
 {
     for (unsigned width = SIM_CALLS_MAX / 2; width > 0; width /= 2)
-        for (unsigned at = 0; at<SIM_CALLS_MAX && * tries> 0; at += width) {
+        for (unsigned at = 0; at < SIM_CALLS_MAX; at += width) {
             struct sim_options less = *options;
 
             memset(less.is_left_out + at, true, width);
-            if (memcmp(&less, options, sizeof(less)) == 0)
-                continue;
-            --*tries;
-            if (fails(&less))
-                *options = less;
+            if (memcmp(less.is_left_out, options->is_left_out, sizeof(less.is_left_out)) != 0)
+                try_less(options, &less, tries);
         }
 }
 
 static void shrink_faults(struct sim_options *options, uint32_t *tries)
 {
-    for (int i = 0; i<SIM_FAULT_COUNT && * tries> 0; i++) {
+    for (int i = 0; i < SIM_FAULT_COUNT; i++) {
         struct sim_options less = *options;
 
         less.without |= UINT64_C(1) << i;
-        if (less.without == options->without)
-            continue;
-        --*tries;
-        if (fails(&less))
-            *options = less;
+        if (less.without != options->without)
+            try_less(options, &less, tries);
     }
 }
 
@@ -243,7 +248,7 @@ int sim_explore(const struct sim_exploration *plan)
 
         at += played;
         if (played < count) {
-            printf("seed %llu fails\n", (unsigned long long)(plan->first + at));
+            printf("seed %" PRIu64 " fails\n", plan->first + at);
             print_total(&total, elapsed_s);
             shrink(plan->first + at);
             return 1;
