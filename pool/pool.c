@@ -62,8 +62,8 @@ static struct tern_conn *take_idle(struct tern_pool *pool, struct tern_bucket *b
         struct tern_conn *conn = TERN_CONTAINER_OF(bucket->idle.next, struct tern_conn, bucket_node);
 
         if (tern_conn_is_usable(conn, pool->engine->now_ns)) {
+            bucket->connection_count--; /* first: unidle looks whether the bucket may dial */
             tern_pool_unidle(pool, conn);
-            bucket->connection_count--;
             return conn;
         }
         pool->stats->connections_expired++;

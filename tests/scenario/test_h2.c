@@ -105,6 +105,36 @@ static void test_burst_on_an_idle_connection(void **state)
     scenario_close(&s);
 }
 
+/* Who wants a fresh connection is dialled for as soon as there is room, though another call takes the idle one in the very
+ * turn in which that shows. */
+static void test_a_fresh_call_beside_one_that_takes_the_idle_connection(void **state)
+{
+    static const struct tern_client_config config = {.http_mode = TERN_HTTP_MODE_2_ONLY,
+                                                     .limits = {.connections_per_host_max = 3}};
+    struct tern_request fresh = request_of("GET"), usual = request_of("GET");
+    struct scenario s;
+    struct simio_peer *peer;
+
+    (void)state;
+    fresh.fresh_connection = true;
+    scenario_open(&s, &config);
+    scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    greet(peer, 0);
+    answer(peer, 1, "hi");
+    scenario_run(&s, 0);
+    assert_int_equal(scenario_stats(&s).connections_idle, 1);
+
+    scenario_start_only(&s, &fresh);
+    scenario_start_only(&s, &fresh); /* waits for what the first one's dial brings */
+    while (simio_connects(s.sim, SCENARIO_ADDRESS) < 2)
+        assert_int_equal(tern_engine_step(s.engine), TERN_OK);
+    scenario_start_only(&s, &usual); /* begins in the turn that finds the second connection there */
+    scenario_run(&s, 0);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 3);
+    scenario_close(&s);
+}
+
 static void test_no_more_streams_than_the_peer_allows(void **state)
 {
     struct scenario s;
@@ -412,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_share_a_connection),
         cmocka_unit_test(test_burst_on_an_idle_connection),
+        cmocka_unit_test(test_a_fresh_call_beside_one_that_takes_the_idle_connection),
         cmocka_unit_test(test_no_more_streams_than_the_peer_allows),
         cmocka_unit_test(test_further_connection_when_streams_run_out),
         cmocka_unit_test(test_goaway_drains),
