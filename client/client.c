@@ -226,6 +226,8 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
     out->memory_held_bytes_peak = pool->ledger.held_bytes_peak;
     out->dns_lookups = dns->queries;
     out->dns_cache_hits = dns->cache_hits;
+    out->dns_stale_hits = dns->stale_hits;
+    out->dns_refreshes = dns->refreshes;
 }
 
 const char *tern_client_name(const struct tern_client *client)

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/str.h"
 
 #define ENTRY_OF(list_node) TERN_CONTAINER_OF(list_node, struct tern_dns_entry, node)
@@ -9,6 +10,11 @@
 static uint64_t hash_of(const struct tern_dns_cache *cache, struct tern_str name, enum tern_ip_family family)
 {
     return tern_hash_bytes(cache->seed, name.ptr, name.len) ^ (uint64_t)family;
+}
+
+static bool is_open(const struct tern_dns_entry *entry)
+{
+    return entry->state == TERN_DNS_ASKING || entry->state == TERN_DNS_REFRESHING;
 }
 
 void tern_dns_cache_init(struct tern_dns_cache *cache, struct tern_hash_seed seed)
@@ -38,9 +44,9 @@ struct tern_dns_entry *tern_dns_cache_find(struct tern_dns_cache *cache, struct 
 
         if (entry->family != family || !tern_str_eq(name, tern_str_n(entry->name, entry->name_len)))
             continue;
-        if (entry->state == TERN_DNS_ASKING)
+        if (is_open(entry))
             return entry;
-        if (entry->expires_ns <= now_ns) {
+        if (entry->keep_until_ns <= now_ns) {
             tern_dns_cache_drop(cache, entry);
             return NULL;
         }
@@ -69,35 +75,63 @@ struct tern_dns_entry *tern_dns_cache_add(struct tern_dns_cache *cache, struct t
     return entry;
 }
 
-void tern_dns_cache_settle(struct tern_dns_cache *cache, struct tern_dns_entry *entry,
-                           const struct tern_dns_answer *answer, uint64_t expires_ns, size_t max)
+/* From the open questions to the answers, as the latest used; or back. */
+static void move(struct tern_dns_cache *cache, struct tern_dns_entry *entry, bool is_open)
+{
+    cache->asking_count += is_open ? 1 : (size_t)-1;
+    cache->settled_count += is_open ? (size_t)-1 : 1;
+    tern_list_remove(&entry->node);
+    tern_list_push_back(is_open ? &cache->asking : &cache->settled, &entry->node);
+}
+
+void tern_dns_cache_reopen(struct tern_dns_cache *cache, struct tern_dns_entry *entry)
+{
+    TERN_ASSERT(entry->state == TERN_DNS_FOUND_KEPT);
+    entry->state = TERN_DNS_REFRESHING;
+    move(cache, entry, true);
+}
+
+void tern_dns_cache_keep(struct tern_dns_cache *cache, struct tern_dns_entry *entry)
+{
+    TERN_ASSERT(entry->state == TERN_DNS_REFRESHING && tern_list_is_empty(&entry->waiting));
+    entry->state = TERN_DNS_FOUND_KEPT;
+    move(cache, entry, false);
+}
+
+struct tern_dns_entry *tern_dns_cache_settle(struct tern_dns_cache *cache, struct tern_dns_entry *entry,
+                                             const struct tern_dns_answer *answer, uint64_t now_ns, uint64_t ttl_ns,
+                                             uint64_t stale_ns, size_t max)
 {
     size_t count = answer->status == TERN_DNS_FOUND ? answer->count : 0;
+    struct tern_dns_ip *ips = count != 0 ? tern_mem_calloc(count, sizeof(*ips)) : NULL;
 
-    TERN_ASSERT(entry->state == TERN_DNS_ASKING && tern_list_is_empty(&entry->waiting));
-    if (count != 0)
-        entry->ips = tern_mem_calloc(count, sizeof(*entry->ips));
-    if (count != 0 && entry->ips == NULL) {
+    TERN_ASSERT(is_open(entry) && tern_list_is_empty(&entry->waiting));
+    if (count != 0 && ips == NULL) {
         tern_dns_cache_drop(cache, entry);
-        return;
+        return NULL;
     }
     if (count != 0)
-        memcpy(entry->ips, answer->ips, count * sizeof(*entry->ips));
+        memcpy(ips, answer->ips, count * sizeof(*ips));
+    tern_mem_free(entry->ips);
+    entry->ips = ips;
     entry->count = count;
     entry->reason = answer->reason;
-    entry->expires_ns = expires_ns;
+    entry->failed_ns = 0;
+    entry->expires_ns = entry->refresh_ns = entry->keep_until_ns = tern_u64_add_sat(now_ns, ttl_ns);
+    if (count != 0) {
+        entry->refresh_ns -= ttl_ns / TERN_DNS_REFRESH_PART;
+        entry->keep_until_ns = tern_u64_add_sat(entry->expires_ns, stale_ns);
+    }
     entry->state = count != 0 ? TERN_DNS_FOUND_KEPT : TERN_DNS_ABSENT_KEPT;
-    cache->asking_count--;
-    cache->settled_count++;
-    tern_list_remove(&entry->node);
-    tern_list_push_back(&cache->settled, &entry->node);
+    move(cache, entry, false);
     while (cache->settled_count > max)
         tern_dns_cache_drop(cache, ENTRY_OF(cache->settled.next));
+    return entry;
 }
 
 void tern_dns_cache_drop(struct tern_dns_cache *cache, struct tern_dns_entry *entry)
 {
-    if (entry->state == TERN_DNS_ASKING)
+    if (is_open(entry))
         cache->asking_count--;
     else
         cache->settled_count--;

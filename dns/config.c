@@ -132,6 +132,14 @@ static enum tern_error copy_overrides(struct tern_dns_settings *out, const struc
     return TERN_OK;
 }
 
+/* A span where 0 means the default and TERN_OFF means none. */
+static uint64_t span(uint64_t value, uint64_t otherwise)
+{
+    if (value == TERN_OFF)
+        return 0;
+    return value != 0 ? value : otherwise;
+}
+
 static enum tern_error copy_numbers(struct tern_dns_settings *out, const struct tern_dns_config *config,
                                     struct tern_fault *why)
 {
@@ -139,9 +147,9 @@ static enum tern_error copy_numbers(struct tern_dns_settings *out, const struct 
     out->tries = config->tries != 0 ? config->tries : 3;
     out->entries_max = 2 * (size_t)(config->cache_max != 0 ? config->cache_max : 1024);
     out->ttl_ns_max = config->ttl_ns_max != 0 ? config->ttl_ns_max : 3600 * TERN_S;
-    out->negative_ns = config->negative_ns != 0 ? config->negative_ns : 5 * TERN_S;
-    if (out->negative_ns == TERN_OFF)
-        out->negative_ns = 0;
+    out->negative_ns = span(config->negative_ns, 5 * TERN_S);
+    out->stale_ns = span(config->stale_ns, 3600 * TERN_S);
+    out->failed_ns = span(config->failed_ns, 30 * TERN_S);
     if (out->timeout_ns < TERN_DNS_TIMEOUT_NS_MIN || out->timeout_ns > TERN_DNS_TIMEOUT_NS_MAX)
         return tern_fault_set(why, TERN_ECONFIG, "dns.timeout_ns %llu: must be 1 ms to 60 s",
                               (unsigned long long)out->timeout_ns);

@@ -32,6 +32,8 @@ struct tern_dns_settings {
     size_t entries_max;   /* of the cache: a name has one for each family */
     uint64_t ttl_ns_max;  /* TERN_OFF: no bound but the TTL */
     uint64_t negative_ns; /* 0: not kept */
+    uint64_t stale_ns;    /* 0: an answer ends with its TTL */
+    uint64_t failed_ns;   /* 0: not remembered */
     struct tern_dns_override *overrides;
     size_t override_count;
 };

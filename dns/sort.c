@@ -66,6 +66,8 @@ static unsigned prefix_bits(const struct tern_dns_address *a)
 /* RFC 6724 section 6: does a come before b? */
 static bool is_before(const struct tern_dns_address *a, const struct tern_dns_address *b)
 {
+    if (a->has_failed != b->has_failed)
+        return b->has_failed;
     if (!a->has_source || !b->has_source) /* rule 1 */
         return a->has_source && !b->has_source;
 
@@ -83,9 +85,9 @@ static bool is_before(const struct tern_dns_address *a, const struct tern_dns_ad
         return policy_a->precedence > policy_b->precedence;
     if (scope_a != scope_b) /* rule 8 */
         return scope_a < scope_b;
-    if (a->is_ipv6 && b->is_ipv6) /* rule 9 */
+    if (a->is_ipv6 && b->is_ipv6 && prefix_bits(a) != prefix_bits(b)) /* rule 9 */
         return prefix_bits(a) > prefix_bits(b);
-    return false; /* rule 10 */
+    return a->is_ipv6 == b->is_ipv6 && a->turn < b->turn; /* rule 10 */
 }
 
 void tern_dns_sort(struct tern_dns_address *list, size_t count)

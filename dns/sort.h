@@ -12,11 +12,14 @@ struct tern_dns_address {
     bool is_ipv6;
     bool is_probed;  /* the source was looked for */
     bool has_source; /* there is a route */
+    bool has_failed; /* of late */
+    uint64_t turn;   /* when it was last dialled, among others; 0: never, as far as is known */
 };
 
-/* Puts the best destination first; equals keep their order. Rules 1, 2, 5, 6, 8 and, for IPv6, 9. Rules 3, 4 and 7 need
- * what only netlink knows. Rule 9 on IPv4 would pin every client to one of several equal servers without knowing
- * more about the way there, so the servers' own order (rule 10) stands, as in other implementations. */
+/* Puts the best destination first. What has failed of late comes behind all that has not. Then rules 1, 2, 5, 6, 8 and,
+ * for IPv6, 9. Rules 3, 4 and 7 need what only netlink knows. Rule 9 on IPv4 would pin every client to one of several
+ * equal servers without knowing more about the way there. Of equals (rule 10) the one dialled longest ago comes first,
+ * so that connections spread over them; those never dialled keep the servers' own order. */
 void tern_dns_sort(struct tern_dns_address *list, size_t count);
 
 /* Makes the families alternate, each keeping its own order, beginning with the family of first_is_ipv6 as far as there

@@ -1,5 +1,6 @@
 /* The pool key: what makes two calls share connections. */
 #include "base/mem.h"
+#include "pool/retire.h"
 #include "pool/warm.h"
 
 static uint64_t key_hash(const struct tern_pool *pool, const struct tern_profile *profile,
@@ -43,6 +44,7 @@ struct tern_bucket *tern_bucket_get(struct tern_pool *pool, struct tern_profile 
     bucket->pool = pool;
     bucket->profile = tern_profile_acquire(profile);
     bucket->origin = *origin;
+    bucket->check_ns = TERN_OFF;
     tern_list_init(&bucket->idle);
     tern_list_init(&bucket->shared);
     tern_list_init(&bucket->waiters);
@@ -61,6 +63,7 @@ void tern_bucket_drop_if_empty(struct tern_bucket *bucket)
     if (bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters) || tern_warm_is_due(bucket))
         return;
     tern_hash_remove(&bucket->pool->buckets, &bucket->hash);
+    tern_retire_cancel(bucket);
     tern_profile_release(bucket->profile);
     tern_mem_free(bucket);
 }

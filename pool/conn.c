@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "pool/addresses.h"
 #include "pool/dial.h"
+#include "pool/retire.h"
 #include "pool/warm.h"
 
 #define PIECES_MAX 16
@@ -122,6 +123,7 @@ static void declare_dead(struct tern_conn *conn)
                    conn->remote, (unsigned long long)((now(conn) - conn->life.alive_ns) / TERN_MS),
                    (unsigned long long)((now(conn) - conn->life.asked_ns) / TERN_MS));
     conn->pool->stats->connections_dead++;
+    tern_retire_blame(conn);
     broken(conn, &fault);
 }
 
@@ -361,6 +363,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     bool was_quiet = conn->state == TERN_CONN_IDLE && activate(conn);
     enum tern_error error;
 
+    tern_retire_look(conn->bucket, exchange->profile);
     conn->uses++;
     conn->is_spent |= exchange->outgoing.close;
     conn->pool->stats->reused += conn->uses > 1;

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "pool/addresses.h"
 #include "pool/coalesce.h"
+#include "pool/retire.h"
 
 static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address);
 static void advance(struct tern_dial *dial);
@@ -60,13 +61,29 @@ static void bury(struct tern_corpse *corpse)
     tern_mem_free(dial);
 }
 
+/* The next dial tries other addresses first. */
+static void blame_address(struct tern_dial *dial, const struct tern_conn *conn)
+{
+    tern_dns_failed(dial->profile->dns, &conn->tcp.peer);
+}
+
+/* Closes all racers but keep. One that was given a whole stagger and has not answered is as bad as one that failed. */
+static void close_racers(struct tern_dial *dial, const struct tern_conn *keep)
+{
+    for (size_t i = 0; i < dial->racer_count; i++) {
+        if (dial->racers[i] == keep)
+            continue;
+        if (engine_of(dial)->now_ns - dial->racer_ns[i] >= TERN_DIAL_STAGGER_NS)
+            blame_address(dial, dial->racers[i]);
+        tern_conn_close(dial->racers[i], false);
+    }
+    dial->racer_count = 0;
+}
+
 /* Closes and stops everything but keep. */
 static void release(struct tern_dial *dial, const struct tern_conn *keep)
 {
-    for (size_t i = 0; i < dial->racer_count; i++)
-        if (dial->racers[i] != keep)
-            tern_conn_close(dial->racers[i], false);
-    dial->racer_count = 0;
+    close_racers(dial, keep);
     if (dial->winner != NULL && dial->winner != keep)
         tern_conn_close(dial->winner, false);
     dial->winner = NULL;
@@ -144,6 +161,7 @@ static void fail_tls(struct tern_dial *dial, const struct tern_fault *fault)
 
     dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &info);
     if (!info.offered || dial->has_redialled) {
+        blame_address(dial, conn);
         fail(dial, &copy);
         return;
     }
@@ -247,14 +265,15 @@ static void win(struct tern_dial *dial, size_t racer)
 {
     struct tern_conn *conn = dial->racers[racer];
 
-    for (size_t i = 0; i < dial->racer_count; i++) {
+    for (size_t i = 0; i < dial->racer_count; i++)
         record(dial, dial->racer_try[i], NULL, dial->racer_ns[i], i == racer);
-        if (i != racer)
-            tern_conn_close(dial->racers[i], false);
-    }
-    dial->racer_count = 0;
+    close_racers(dial, conn);
     dial->winner = conn;
     dial->connected_ns = engine_of(dial)->now_ns;
+    if (dial->profile->unix_address.len == 0) {
+        tern_dns_worked(dial->profile->dns, &conn->tcp.peer);
+        tern_retire_note(dial->bucket, dial->profile, dial->lookup.again_ns);
+    }
     tern_lookup_cancel(&dial->lookup);
     dial->is_looking = false;
     tern_timer_cancel(engine_of(dial), &dial->stagger);
@@ -272,6 +291,7 @@ static void lose(struct tern_dial *dial, size_t racer, const struct tern_fault *
 {
     record(dial, dial->racer_try[racer], fault, dial->racer_ns[racer], false);
     dial->fault = *fault;
+    blame_address(dial, dial->racers[racer]);
     tern_conn_close(dial->racers[racer], false);
     dial->racer_count--;
     for (size_t i = racer; i < dial->racer_count; i++) {
@@ -374,6 +394,8 @@ static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
     }
     if (!open_socket(dial, conn, address)) {
         record(dial, try, &dial->fault, now_ns, false);
+        if (tern_error_class(dial->fault.error) == TERN_CLASS_CONNECT)
+            tern_dns_failed(dial->profile->dns, address);
         tern_conn_close(conn, false);
         tern_exchange_trace(dial->exchange, "%s", dial->fault.text);
         return false;
@@ -461,11 +483,10 @@ static void on_addresses(struct tern_lookup *lookup)
         advance(dial);
 }
 
-/* Where to connect: connect_to's first rule that matches, else the origin itself. */
-static enum tern_error find_target(const struct tern_dial *dial, struct tern_host *host, uint16_t *port)
+enum tern_error tern_dial_target(const struct tern_bucket *bucket, struct tern_host *host, uint16_t *port)
 {
-    const struct tern_client_config *config = &dial->profile->config;
-    const struct tern_origin *origin = &dial->bucket->origin;
+    const struct tern_client_config *config = &bucket->profile->config; /* connect_to shapes */
+    const struct tern_origin *origin = &bucket->origin;
 
     *host = origin->host;
     *port = origin->port;
@@ -500,7 +521,7 @@ static void begin_lookup(struct tern_dial *dial)
         advance(dial);
         return;
     }
-    if (find_target(dial, &host, &port) != TERN_OK) {
+    if (tern_dial_target(dial->bucket, &host, &port) != TERN_OK) {
         tern_fault_plain(&fault, TERN_ENOMEM);
         fail(dial, &fault);
         return;

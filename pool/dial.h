@@ -73,6 +73,11 @@ void tern_dial_report_now(const struct tern_dial *dial, struct tern_dial_report 
 /* DNS, CONNECT or TLS. */
 enum tern_phase tern_dial_phase(const struct tern_dial *dial);
 
+/* Where connections of bucket are dialled: connect_to's first rule that matches, else the origin itself. Errors:
+ * TERN_ENOMEM. */
+TERN_MUST_USE enum tern_error tern_dial_target(const struct tern_bucket *bucket, struct tern_host *host,
+                                               uint16_t *port);
+
 /* Something happened to a connection that is being dialled. */
 void tern_dial_on_ready(struct tern_conn *conn);
 

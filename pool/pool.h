@@ -59,6 +59,8 @@ struct tern_bucket {
     uint64_t warm_delay_ns; /* before the next dial for the floor */
     uint64_t warmed_ns;     /* when the last dials for it began */
     struct tern_timer warm;
+    struct tern_retire_check *check; /* under way, or NULL; see pool/retire.h, as for the next */
+    uint64_t check_ns;               /* when the next is due; TERN_OFF: never */
 };
 
 /* Pairs of origins that answered 421 (pool/coalesce.h); the oldest is forgotten. */

@@ -13,10 +13,10 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 440,
+_Static_assert(sizeof(struct tern_client_config) == 464,
                "declare the new field in shape_build, or say here that it does not shape: "
                "name, timeouts, limits, dns (but overrides), policy (but its gate), h2_coalesce, user_agent, fields");
-_Static_assert(sizeof(struct tern_dns_config) == 64, "a new field of tern_dns_config: does it shape?");
+_Static_assert(sizeof(struct tern_dns_config) == 88, "a new field of tern_dns_config: does it shape?");
 
 #define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */
 #define ENTRIES_MAX 10000 /* overrides, connect_to rules: --resolve lists are long, but not endless */
@@ -263,7 +263,7 @@ static bool copy_connect_to(struct tern_profile *profile)
     return true;
 }
 
-/* The dns and tls parts are copied by their rooms. */
+/* The dns and tls parts are copied by their rooms, but for what this one asks. */
 static bool copy(struct tern_profile *profile, const struct tern_client_config *config)
 {
     profile->config = *config;
@@ -272,6 +272,7 @@ static bool copy(struct tern_profile *profile, const struct tern_client_config *
     if (profile->config.user_agent == NULL)
         profile->config.user_agent = "tern/" TERN_VERSION;
     memset(&profile->config.dns, 0, sizeof(profile->config.dns));
+    profile->config.dns.keep_moved = config->dns.keep_moved;
     memset(&profile->config.tls, 0, sizeof(profile->config.tls));
     if (profile->config.http_mode == TERN_HTTP_MODE_DEFAULT)
         profile->config.http_mode = TERN_HTTP_MODE_2;

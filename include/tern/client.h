@@ -111,6 +111,20 @@ struct tern_dns_config {
     uint32_t cache_max;     /* names kept. Default 1,024 */
     uint64_t ttl_ns_max;    /* answers are kept for their TTL, and at most so long. Default 1 h */
     uint64_t negative_ns;   /* how long "no such name" is kept. Default 5 s */
+
+    /* How long beyond its TTL an answer may still be used while no server gives another: because they fail, or have not
+     * answered in 1.8 s (RFC 8767). Never where a server says that there is no such name. Default 1 h, the most that an
+     * outage of name servers usually takes, and less than what addresses need to change hands. */
+    uint64_t stale_ns;
+
+    /* How long an address that could not be connected to is dialled after all others. Default 30 s: a restart is over
+     * by then, and one lost connect in that time is cheap. */
+    uint64_t failed_ns;
+
+    /* A connection takes no new call once its name resolves to other addresses only. This keeps it all the same: for
+     * names whose servers show another part of a large set each time. */
+    bool keep_moved;
+
     const struct tern_resolve_override *overrides; /* shapes */
     size_t override_count;
 };
@@ -227,6 +241,7 @@ struct tern_client_stats {
     uint64_t connections_closed;
     uint64_t connections_expired; /* of those: idle too long, too old or used up */
     uint64_t connections_dead;    /* of those: the peer no longer answered (limits.h2_ack_ns) */
+    uint64_t connections_retired; /* told to go, since their name resolves to other addresses */
     uint64_t reused;              /* exchanges on a connection that had carried one before */
     uint64_t coalesced;           /* exchanges on an HTTP/2 connection of another host (h2_coalesce) */
     uint64_t timed_out_pool;
@@ -238,8 +253,10 @@ struct tern_client_stats {
     uint64_t redirected;     /* hops followed */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
-    uint64_t dns_lookups;  /* asked of a server; this and the next since the last tern_client_configure */
+    uint64_t dns_lookups;  /* asked of a server; this and the next three since the last tern_client_configure */
     uint64_t dns_cache_hits;
+    uint64_t dns_stale_hits; /* answers used beyond their TTL, since no server gave another */
+    uint64_t dns_refreshes;  /* of the lookups: for an answer that was still kept */
     uint64_t tls_handshakes;
     uint64_t tls_resumed; /* of those: with a ticket */
     /* The memory ledger (struct tern_limits). */

@@ -331,7 +331,7 @@ static void test_no_delay_without_need(void **state)
     assert_true(tern_lookup_next(&seen.lookup, &address));
     simio_run(rig.sim, TERN_S);
     take_all(&seen);
-    assert_string_equal(seen.taken, "192.0.2.1:80 [2001:db8::2]:80");
+    assert_string_equal(seen.taken, "192.0.2.1:80 [2001:db8::1]:80"); /* which was dialled before */
     seen.takes_none = false;
 
     fakedns_answer(rig.servers, "b.test", "192.0.2.1", 0);
@@ -384,16 +384,16 @@ static void test_ttl(void **state)
     fakedns_answer(rig.servers, "a.test", "192.0.2.1", 60);
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
     fakedns_answer(rig.servers, "a.test", "192.0.2.2", 1000);
-    simio_run(rig.sim, 59 * TERN_S);
+    simio_run(rig.sim, 47 * TERN_S);
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
     assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 1);
     assert_int_equal(tern_dns_stats(rig.dns)->cache_hits, 1);
-    simio_run(rig.sim, TERN_S);
+    simio_run(rig.sim, 13 * TERN_S);
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
-    simio_run(rig.sim, 99 * TERN_S);
+    simio_run(rig.sim, 79 * TERN_S);
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
     assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 2);
-    simio_run(rig.sim, TERN_S); /* ttl_ns_max, before the TTL */
+    simio_run(rig.sim, 21 * TERN_S); /* ttl_ns_max, before the TTL */
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
     assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 3);
 
@@ -482,6 +482,207 @@ static void test_abandoned_query_fills_the_cache(void **state)
     simio_run(rig.sim, TERN_S);
     expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
     assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 1);
+    rig_free(&rig);
+}
+
+/* ---- names that move ---- */
+
+/* In the last fifth of a TTL the answer is taken, and asked for again behind the lookup's back. */
+static void test_refresh(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1", 100);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    fakedns_answer(rig.servers, "a.test", "192.0.2.2", 100);
+    fakedns_takes(rig.servers, "a.test", TERN_IP_V4, 20 * TERN_MS);
+    simio_run(rig.sim, 79 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    assert_int_equal(tern_dns_stats(rig.dns)->refreshes, 0);
+    simio_run(rig.sim, TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80"); /* and one question only */
+    simio_run(rig.sim, TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
+    assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 2);
+    assert_int_equal(tern_dns_stats(rig.dns)->refreshes, 1);
+    simio_run(rig.sim, 1000 * TERN_S); /* nobody uses it: nobody asks */
+    assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 2);
+    rig_free(&rig);
+}
+
+static void test_stale_where_servers_fail(void **state)
+{
+    struct tern_dns_config config = {.hosts_path = "", .stale_ns = 100 * TERN_S};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &config);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1", 10);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_FAILED);
+    simio_run(rig.sim, 10 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    assert_int_equal(tern_dns_stats(rig.dns)->stale_hits, 2);
+    assert_int_equal(fakedns_asked(rig.servers, "a.test", TERN_IP_V4), 2); /* left alone for a while */
+    fakedns_answer(rig.servers, "a.test", "192.0.2.2", 10);
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_FOUND);
+    simio_run(rig.sim, TERN_DNS_RECHECK_NS);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80"); /* holds up nobody */
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
+
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_TIMEOUT);
+    simio_run(rig.sim, 109 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.2:80");
+    simio_run(rig.sim, TERN_S); /* stale_ns after the TTL */
+    expect(&rig, "a.test", TERN_IP_V4, "");
+    rig_free(&rig);
+}
+
+/* Servers that say nothing hold up the first lookup only. */
+static void test_stale_where_servers_are_silent(void **state)
+{
+    struct seen seen = {0};
+    struct rig rig;
+    uint64_t from_ns;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1 2001:db8::1", 10);
+    expect(&rig, "a.test", TERN_IP_ANY, "[2001:db8::1]:80 192.0.2.1:80");
+    fakedns_takes(rig.servers, "a.test", TERN_IP_ANY, TERN_OFF);
+    simio_run(rig.sim, 10 * TERN_S);
+    from_ns = simio_now(rig.sim);
+    start(&rig, &seen, "a.test", TERN_IP_ANY);
+    simio_run(rig.sim, 2 * TERN_S);
+    assert_string_equal(seen.taken, "[2001:db8::1]:80 192.0.2.1:80");
+    assert_int_equal(seen.end_ns - from_ns, TERN_DNS_PATIENCE_NS);
+    expect(&rig, "a.test", TERN_IP_ANY, "[2001:db8::1]:80 192.0.2.1:80"); /* in 10 ms */
+    tern_lookup_cancel(&seen.lookup);
+    rig_free(&rig);
+}
+
+static void test_no_such_name_is_never_stale(void **state)
+{
+    struct tern_dns_config config = {.hosts_path = "", .stale_ns = TERN_OFF};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1", 10);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_NOT_FOUND);
+    simio_run(rig.sim, 10 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "");
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_FAILED);
+    simio_run(rig.sim, 6 * TERN_S); /* the name has gone, and what it was with it */
+    expect(&rig, "a.test", TERN_IP_V4, "");
+    assert_int_equal(tern_dns_stats(rig.dns)->stale_hits, 0);
+    rig_free(&rig);
+
+    rig_init(&rig, &config); /* off */
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1", 10);
+    expect(&rig, "a.test", TERN_IP_V4, "192.0.2.1:80");
+    fakedns_fails(rig.servers, "a.test", TERN_IP_V4, TERN_DNS_FAILED);
+    simio_run(rig.sim, 10 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_V4, "");
+    rig_free(&rig);
+}
+
+/* Takes one address, and asserts which. */
+static void expect_first(struct rig *rig, const char *expected)
+{
+    struct seen seen = {.takes_none = true};
+    struct tern_sockaddr address;
+    char text[TERN_SOCKADDR_TEXT_MAX];
+
+    start(rig, &seen, "a.test", TERN_IP_ANY);
+    simio_run(rig->sim, 10 * TERN_MS);
+    assert_true(tern_lookup_next(&seen.lookup, &address));
+    tern_sockaddr_print(&address, text, sizeof(text));
+    assert_string_equal(text, expected);
+    tern_lookup_cancel(&seen.lookup);
+}
+
+static void test_dials_take_turns(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", 60);
+    for (int i = 0; i < 2; i++) {
+        expect_first(&rig, "192.0.2.1:80");
+        expect_first(&rig, "192.0.2.2:80");
+        expect_first(&rig, "192.0.2.3:80");
+    }
+    /* Not across what RFC 6724 tells apart: IPv6 comes first here, and its equals take turns too. */
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1 2001:db8::1 2001:db8::2", 60);
+    simio_run(rig.sim, 60 * TERN_S);
+    expect_first(&rig, "[2001:db8::1]:80");
+    expect_first(&rig, "[2001:db8::2]:80");
+    expect_first(&rig, "[2001:db8::1]:80");
+    rig_free(&rig);
+}
+
+static void test_failed_comes_last(void **state)
+{
+    struct tern_dns_config config = {.hosts_path = "", .failed_ns = 20 * TERN_S};
+    struct tern_sockaddr v6, v4;
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &config);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1 192.0.2.2 2001:db8::1", 600);
+    assert_true(tern_sockaddr_parse(&v6, tern_str("[2001:db8::1]:80")));
+    assert_true(tern_sockaddr_parse(&v4, tern_str("192.0.2.1:80")));
+    expect(&rig, "a.test", TERN_IP_ANY, "[2001:db8::1]:80 192.0.2.1:80 192.0.2.2:80");
+    tern_dns_failed(rig.dns, &v6);
+    tern_dns_failed(rig.dns, &v4);
+    expect(&rig, "a.test", TERN_IP_ANY, "192.0.2.2:80 [2001:db8::1]:80 192.0.2.1:80");
+    tern_dns_worked(rig.dns, &v4);
+    expect(&rig, "a.test", TERN_IP_ANY, "192.0.2.2:80 192.0.2.1:80 [2001:db8::1]:80");
+    simio_run(rig.sim, 20 * TERN_S);
+    expect(&rig, "a.test", TERN_IP_ANY, "[2001:db8::1]:80 192.0.2.2:80 192.0.2.1:80");
+    rig_free(&rig);
+}
+
+static void denies(struct rig *rig, const char *host, const char *address, bool expected)
+{
+    struct seen seen = {.takes_none = true};
+    struct tern_sockaddr parsed;
+
+    assert_true(tern_sockaddr_parse(&parsed, tern_str(address)));
+    start(rig, &seen, host, TERN_IP_ANY);
+    assert_false(tern_lookup_denies(&seen.lookup, &parsed) && seen.lookup.state != TERN_LOOKUP_ENDED);
+    simio_run(rig->sim, 10 * TERN_MS);
+    assert_int_equal(tern_lookup_denies(&seen.lookup, &parsed), expected);
+    tern_lookup_cancel(&seen.lookup);
+}
+
+/* Only what is known for certain is denied. */
+static void test_denies(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, NULL);
+    fakedns_answer(rig.servers, "a.test", "192.0.2.1", 10);
+    denies(&rig, "a.test", "192.0.2.1:443", false);
+    denies(&rig, "a.test", "192.0.2.2:80", true);
+    denies(&rig, "a.test", "[2001:db8::1]:80", true);
+    denies(&rig, "none.test", "192.0.2.1:80", true);
+    denies(&rig, "localhost", "192.0.2.1:80", false);
+    fakedns_answer(rig.servers, "half.test", "192.0.2.1", 10);
+    fakedns_fails(rig.servers, "half.test", TERN_IP_V6, TERN_DNS_FAILED);
+    denies(&rig, "half.test", "[2001:db8::1]:80", false);
+    denies(&rig, "half.test", "192.0.2.2:80", true);
+    fakedns_fails(rig.servers, "a.test", TERN_IP_ANY, TERN_DNS_FAILED);
+    simio_run(rig.sim, 10 * TERN_S);
+    denies(&rig, "a.test", "192.0.2.2:80", false); /* stale */
     rig_free(&rig);
 }
 
@@ -750,6 +951,13 @@ int main(void)
         cmocka_unit_test(test_cache_max),
         cmocka_unit_test(test_equal_lookups_share_a_query),
         cmocka_unit_test(test_abandoned_query_fills_the_cache),
+        cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_stale_where_servers_fail),
+        cmocka_unit_test(test_stale_where_servers_are_silent),
+        cmocka_unit_test(test_no_such_name_is_never_stale),
+        cmocka_unit_test(test_dials_take_turns),
+        cmocka_unit_test(test_failed_comes_last),
+        cmocka_unit_test(test_denies),
         cmocka_unit_test(test_hosts_file),
         cmocka_unit_test(test_end_while_the_hosts_file_is_read),
         cmocka_unit_test(test_cancel_at_every_moment),
