@@ -28,7 +28,7 @@ LAYERS = {
 }
 
 # Programs. The first prefix that fits counts; None: may include every folder.
-PROGRAMS = {"include/tern": [], "bench/origin": None, "tests": None, "examples": [], "bench": []}
+PROGRAMS = {"include/tern": [], "bench/origin": None, "bench/peers": None, "tests": None, "examples": [], "bench": []}
 
 # Each library is one room's business; client/version.c tells the versions of them all.
 LIBRARIES = {

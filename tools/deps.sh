@@ -5,6 +5,8 @@
 #   tools/deps.sh test         what the tests run; prints the folder with the test servers
 #   tools/deps.sh lint         formatter and checkers
 #   tools/deps.sh coverage     the coverage report
+#   tools/deps.sh peers        what ./run bench peers sets tern beside, as far as it is to be had
+#   tools/deps.sh undici       one more of those, from npm where npm is; prints the folder it is in
 #
 # The test servers (nginx, Apache, h2o, nghttpd, haproxy, Caddy, dnsmasq) are unpacked into the cache, not installed:
 # installed, they would run as services on the machine of whoever tried `./run test`. Libraries that they need and this
@@ -22,6 +24,10 @@ packages_for() {
     test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client ;;
     lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
     coverage) echo gcovr ;;
+    peers)
+        echo valgrind strace openssl wrk nghttp2-client libssl-dev libcurl4-openssl-dev libevent-dev golang-go
+        echo golang-golang-x-net-dev python3-httpx
+        ;;
     *) die "no such group of packages: $1" ;;
     esac
 }
@@ -109,6 +115,31 @@ unpack_servers() {
     echo "$root"
 }
 
+# Each is optional: what cannot be had is left out of the comparison. Nothing that is installed makes way for it.
+install_peers() {
+    # shellcheck disable=SC2046
+    for package in $(missing $(packages_for peers)); do
+        say "installing $package"
+        install_now --no-remove "$package" >/dev/null 2>&1 || { update && install_now --no-remove "$package" >/dev/null; } ||
+            say "cannot install $package"
+    done
+}
+
+install_undici() {
+    root=${XDG_CACHE_HOME:-$HOME/.cache}/tern/undici-6
+    if [ ! -d "$root" ] && command -v npm >/dev/null; then
+        mkdir -p "${root%/*}"
+        stage=$(mktemp -d "$root.XXXXXX")
+        if npm install --silent --no-audit --no-fund --prefix "$stage" undici@6 >/dev/null 2>&1; then
+            mv -T "$stage" "$root" 2>/dev/null || rm -rf "$stage"
+        else
+            rm -rf "$stage"
+            say "cannot install undici"
+        fi
+    fi
+    echo "$root"
+}
+
 here=${0%/*}
 case ${1-} in
 build | test | lint | coverage)
@@ -119,5 +150,7 @@ build | test | lint | coverage)
     test) unpack_servers ;;
     esac
     ;;
-*) die "usage: tools/deps.sh build|test|lint|coverage" ;;
+peers) install_peers ;;
+undici) install_undici ;;
+*) die "usage: tools/deps.sh build|test|lint|coverage|peers|undici" ;;
 esac

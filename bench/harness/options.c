@@ -10,6 +10,7 @@ static const char usage[] =
     "Usage: load URL [OPTIONS]\n"
     "  -c N                       calls in flight, and the most connections (1)\n"
     "  -n N                       requests (10000)\n"
+    "  --warm-up N                requests before those, which are not counted (0)\n"
     "  --rate R                   open loop: R starts a second at even intervals, whatever is still under way;\n"
     "                             a latency counts from the moment that was meant\n"
     "  --threads N                engines, one to a thread; -c holds for each, -n and --rate for all (1)\n"
@@ -32,7 +33,8 @@ static const char usage[] =
     "  --help                     this\n";
 
 enum {
-    OPTION_RATE = 256,
+    OPTION_WARM_UP = 256,
+    OPTION_RATE,
     OPTION_THREADS,
     OPTION_HTTP1,
     OPTION_HTTP2,
@@ -54,6 +56,7 @@ enum {
 };
 
 static const struct option known[] = {
+    {"warm-up", required_argument, NULL, OPTION_WARM_UP},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"http1.1", no_argument, NULL, OPTION_HTTP1},
@@ -136,6 +139,8 @@ static bool take_value(struct bench_options *out, int option, const char *value)
         return number32("-c", value, 1, 100000, &out->concurrency);
     case 'n':
         return number("-n", value, 1, UINT64_MAX, &out->requests);
+    case OPTION_WARM_UP:
+        return number("--warm-up", value, 0, UINT64_MAX, &out->warm_up);
     case OPTION_RATE:
         return parse_rate(value, &out->rate);
     case OPTION_THREADS:

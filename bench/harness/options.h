@@ -13,6 +13,7 @@ struct bench_options {
     const char *url;
     const char *name; /* of the report; NULL: the URL */
     uint64_t requests;
+    uint64_t warm_up;     /* requests before those, not counted */
     uint32_t concurrency; /* calls in flight, and the most connections, of each thread */
     uint32_t threads;     /* each with an engine of its own */
     double rate;          /* starts a second over all threads; 0: closed loop */

@@ -162,6 +162,22 @@ static void run_open(struct bench_worker *worker)
     }
 }
 
+/* In a closed loop whatever the load is, so that -c connections are open after it where so many are needed. */
+static void warm_up(struct bench_worker *worker)
+{
+    uint64_t requests = worker->requests;
+    double interval_ns = worker->interval_ns;
+
+    worker->requests = worker->options->warm_up / worker->options->threads;
+    worker->interval_ns = 0;
+    run_closed(worker);
+    worker->requests = requests;
+    worker->interval_ns = interval_ns;
+    worker->started = worker->errors = worker->cancelled = worker->bytes = worker->ended_late = 0;
+    atomic_store(&worker->ended, 0);
+    memset(&worker->latency, 0, sizeof(worker->latency));
+}
+
 void bench_worker_run(struct bench_worker *worker)
 {
     uint64_t before = bench_memory_allocations();
@@ -198,8 +214,6 @@ static bool make_slots(struct bench_worker *worker)
 {
     size_t count = worker->interval_ns != 0 ? OPEN_SLOTS : worker->options->concurrency;
 
-    if (count > worker->requests)
-        count = (size_t)worker->requests;
     worker->slots = calloc(count, sizeof(worker->slots[0]));
     if (worker->slots == NULL)
         return false;
@@ -230,7 +244,10 @@ bool bench_worker_init(struct bench_worker *worker, const struct bench_options *
         fprintf(stderr, "load: %s\n", why.text);
         return false;
     }
-    return bench_idle_open(worker) && bench_paused_open(worker);
+    if (!bench_idle_open(worker) || !bench_paused_open(worker))
+        return false;
+    warm_up(worker);
+    return true;
 }
 
 void bench_worker_deinit(struct bench_worker *worker)

@@ -43,7 +43,7 @@ struct bench_worker {
     struct bench_hist latency;
 };
 
-/* Makes engine and clients, and opens what stands beside. Says on stderr what failed. The worker's deinit is due in
+/* Makes engine and clients, opens what stands beside, and does the warm-up. Says on stderr what failed. The worker's deinit is due in
  * either case. */
 bool bench_worker_init(struct bench_worker *worker, const struct bench_options *options, uint64_t requests,
                        const void *upload);

@@ -1,0 +1,38 @@
+# What ./run bench peers sets tern beside: each program is built where the library that it stands on is there, and
+# bench/peers says which are not. Only with TERN_BUILD_PEERS: nothing else of the project needs these libraries.
+pkg_check_modules(PEER_SSL IMPORTED_TARGET openssl)
+pkg_check_modules(PEER_NGHTTP2 IMPORTED_TARGET libnghttp2)
+pkg_check_modules(PEER_CURL IMPORTED_TARGET libcurl)
+pkg_check_modules(PEER_EVENT IMPORTED_TARGET libevent)
+
+function(tern_peer name)
+    add_executable(peer-${name} ${ARGN})
+    set_target_properties(peer-${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY peers)
+    target_link_libraries(peer-${name} PRIVATE tern_flags tern_measure)
+    add_dependencies(peers peer-${name})
+endfunction()
+
+add_custom_target(peers)
+if(PEER_SSL_FOUND)
+    tern_peer(floor_h1 bench/peers/floor_h1.c bench/peers/peer.c bench/peers/stream.c)
+    target_link_libraries(peer-floor_h1 PRIVATE PkgConfig::PEER_SSL)
+endif()
+if(PEER_SSL_FOUND AND PEER_NGHTTP2_FOUND)
+    tern_peer(floor_h2 bench/peers/floor_h2.c bench/peers/peer.c bench/peers/stream.c)
+    target_link_libraries(peer-floor_h2 PRIVATE PkgConfig::PEER_SSL PkgConfig::PEER_NGHTTP2)
+endif()
+if(PEER_CURL_FOUND)
+    tern_peer(curl bench/peers/curl.c bench/peers/peer.c)
+    target_link_libraries(peer-curl PRIVATE PkgConfig::PEER_CURL)
+endif()
+if(PEER_EVENT_FOUND)
+    tern_peer(evhttp bench/peers/evhttp.c bench/peers/peer.c)
+    target_link_libraries(peer-evhttp PRIVATE PkgConfig::PEER_EVENT)
+endif()
+
+add_library(peer-allocations SHARED bench/peers/allocations.c)
+set_target_properties(peer-allocations PROPERTIES OUTPUT_NAME allocations LIBRARY_OUTPUT_DIRECTORY peers
+    INTERPROCEDURAL_OPTIMIZATION OFF)
+target_compile_options(peer-allocations PRIVATE -fno-builtin)
+target_link_libraries(peer-allocations PRIVATE tern_flags)
+add_dependencies(peers peer-allocations)
