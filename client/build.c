@@ -164,6 +164,14 @@ static enum tern_error check_body(const struct tern_body *body, struct tern_faul
     return tern_fault_set(why, TERN_EINVAL, "body: unknown kind %d", (int)body->kind);
 }
 
+/* Their values may not be known yet: the codec checks them when they are read. */
+static enum tern_error check_trailers(const struct tern_request *request, struct tern_fault *why)
+{
+    if (request->trailer_count != 0 && request->body.kind == TERN_BODY_NONE)
+        return tern_fault_set(why, TERN_EINVAL, "trailers: must follow a body (RFC 9110 6.5)");
+    return TERN_OK;
+}
+
 static enum tern_error check_expect(enum tern_expect expect, struct tern_fault *why)
 {
     if (expect != TERN_EXPECT_AUTO && expect != TERN_EXPECT_NEVER && expect != TERN_EXPECT_ALWAYS)
@@ -221,6 +229,10 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
     if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
         (error = take_fields(call, request, why)) != TERN_OK || (error = check_expect(request->expect, why)) != TERN_OK)
         return error;
+    if ((error = check_trailers(request, why)) != TERN_OK)
+        return error;
+    call->trailers = request->trailers;
+    call->trailer_count = request->trailer_count;
     return check_body(&request->body, why);
 }
 
@@ -326,6 +338,8 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
         .field_count = call->fields.count,
         .body = call->has_body ? &call->body.source : NULL,
         .body_length = length,
+        .trailers = call->trailers,
+        .trailer_count = call->trailer_count,
         .priority = tern_str(call->priority),
         .expect_continue = asks_for_leave(call, length),
         .close = call->wants_close,

@@ -54,6 +54,8 @@ struct tern_call {
     struct tern_fields fields; /* as they are sent */
     struct tern_timeouts own_timeouts;
     struct tern_timeouts timeouts;
+    const struct tern_field *trailers; /* the user's */
+    size_t trailer_count;
     enum tern_expect expect;
     char priority[8]; /* value of the field, "u=3, i"; empty: none */
     uint64_t body_bytes_max;

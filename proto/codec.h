@@ -28,12 +28,14 @@ struct tern_outgoing {
     struct tern_str target;          /* path and query; or "*" */
     const struct tern_field *fields; /* all but Host, Content-Length, Transfer-Encoding, Expect; in the wire's order */
     size_t field_count;
-    struct tern_body_source *body; /* NULL: none */
-    uint64_t body_length;          /* bytes, or TERN_LENGTH_UNKNOWN; 0 with body NULL. A method that has a meaning for
+    struct tern_body_source *body;     /* NULL: none */
+    const struct tern_field *trailers; /* behind the body; read, and checked by the codec, when that is complete */
+    size_t trailer_count;
+    uint64_t body_length;     /* bytes, or TERN_LENGTH_UNKNOWN; 0 with body NULL. A method that has a meaning for
                                       a body and none here says Content-Length: 0 (RFC 9110 8.6) */
-    struct tern_str priority;      /* value of the field Priority, in place of one among the fields; empty: none */
-    bool expect_continue;          /* send Expect, hold the body until 100, a final status or continue_body */
-    bool close;                    /* h1: say Connection: close */
+    struct tern_str priority; /* value of the field Priority, in place of one among the fields; empty: none */
+    bool expect_continue;     /* send Expect, hold the body until 100, a final status or continue_body */
+    bool close;               /* h1: say Connection: close */
 };
 
 struct tern_stream_events {

@@ -70,17 +70,42 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
     }
 }
 
-/* RFC 9112 7.1. A chunk is what the source lends when it is begun; the last one is empty and without trailers. */
+/* RFC 9112 7.1. A chunk is what the source lends when it is begun; behind the last one, which is empty, the trailers stand
+ * where the head stood before. */
 static void begin_chunk(struct tern_h1 *h1, size_t len)
 {
-    int n = len != 0 ? snprintf(h1->frame, sizeof(h1->frame), "%zx\r\n", len)
-                     : snprintf(h1->frame, sizeof(h1->frame), "0\r\n\r\n");
+    bool has_trailers = h1->stream->message->trailer_count != 0;
+    int n = len != 0 || has_trailers ? snprintf(h1->frame, sizeof(h1->frame), "%zx\r\n", len)
+                                     : snprintf(h1->frame, sizeof(h1->frame), "0\r\n\r\n");
 
     h1->frame_len = (uint8_t)n;
     h1->frame_sent = 0;
     h1->chunk_left = len;
     h1->chunk_end = len != 0 ? 2 : 0;
     h1->chunk_last = len == 0;
+}
+
+/* The body is complete. -1: not so, or its trailers cannot be sent. */
+static int end_chunks(struct tern_h1 *h1)
+{
+    const struct tern_outgoing *message = h1->stream->message;
+    struct tern_fault why = {0};
+    enum tern_error error;
+
+    if (message->body_length != TERN_LENGTH_UNKNOWN && h1->length_left != 0)
+        return fail_size(h1, "shorter");
+    if (message->trailer_count != 0) {
+        error = tern_request_trailers_check(message, &why);
+        if (error != TERN_OK)
+            return fail_source(h1, &why);
+        error = tern_request_trailers_write(&h1->scratch->request, message);
+        if (error != TERN_OK) {
+            tern_fault_plain(&why, error);
+            return fail_source(h1, &why);
+        }
+    }
+    begin_chunk(h1, 0);
+    return 0;
 }
 
 static int pull_chunked(struct tern_h1 *h1, struct iovec *pieces)
@@ -93,9 +118,16 @@ static int pull_chunked(struct tern_h1 *h1, struct iovec *pieces)
     if ((h1->frame_len == 0 || h1->chunk_left != 0) && peek(h1, &view, &got) < 0)
         return -1;
     if (h1->frame_len == 0) {
-        if (got == TERN_READ_WAIT)
-            return 0;
-        begin_chunk(h1, got == TERN_READ_DATA ? view.len : 0);
+        bool is_early = h1->send == TERN_H1_SEND_HEAD && h1->stream->message->trailer_count != 0;
+        if (got == TERN_READ_WAIT || (got == TERN_READ_END && is_early))
+            return 0; /* for trailers the head must have left */
+        if (got == TERN_READ_DATA && h1->stream->message->body_length != TERN_LENGTH_UNKNOWN &&
+            view.len > h1->length_left)
+            return fail_size(h1, "longer");
+        if (got == TERN_READ_DATA)
+            begin_chunk(h1, view.len);
+        else if (end_chunks(h1) < 0)
+            return -1;
     }
     if (h1->frame_sent < h1->frame_len)
         pieces[n++] = piece(h1->frame + h1->frame_sent, (size_t)(h1->frame_len - h1->frame_sent));
@@ -103,6 +135,8 @@ static int pull_chunked(struct tern_h1 *h1, struct iovec *pieces)
         pieces[n++] = piece(view.ptr, view.len < h1->chunk_left ? view.len : (size_t)h1->chunk_left);
     if (h1->chunk_end != 0 && view.len >= h1->chunk_left)
         pieces[n++] = piece(crlf + 2 - h1->chunk_end, h1->chunk_end);
+    if (h1->chunk_last && h1->send == TERN_H1_SEND_BODY && h1->scratch->request.len != 0)
+        pieces[n++] = piece(h1->scratch->request.data + h1->scratch->request.head, h1->scratch->request.len);
     return n;
 }
 
@@ -127,8 +161,8 @@ int tern_h1_pull(struct tern_codec *codec, struct iovec *pieces, int max)
             return n;
     }
     if (tern_request_has_body(h1->stream->message)) {
-        bool chunked = h1->stream->message->body_length == TERN_LENGTH_UNKNOWN;
-        int more = chunked ? pull_chunked(h1, pieces + n) : pull_length(h1, pieces + n);
+        int more =
+            tern_request_is_chunked(h1->stream->message) ? pull_chunked(h1, pieces + n) : pull_length(h1, pieces + n);
         n = more < 0 ? 0 : n + more;
     }
     tern_h1_check(h1);
@@ -141,7 +175,7 @@ static void sent(struct tern_h1 *h1)
     struct tern_stream *stream = h1->stream;
     const struct tern_outgoing *message = stream->message;
 
-    if (message->body != NULL && message->body_length != TERN_LENGTH_UNKNOWN) {
+    if (message->body != NULL && !tern_request_is_chunked(message)) {
         struct tern_str view;
         enum tern_read got;
         /* A source that has more would see its upload cut off in silence. */
@@ -187,10 +221,16 @@ static void wrote_chunked(struct tern_h1 *h1, size_t bytes)
     h1->frame_sent = (uint8_t)(h1->frame_sent + share(&bytes, (uint64_t)(h1->frame_len - h1->frame_sent)));
     size_t n = share(&bytes, h1->chunk_left);
     h1->chunk_left -= n;
+    h1->length_left -= n; /* of an unknown length it means nothing */
     wrote_data(h1, n);
     h1->chunk_end = (uint8_t)(h1->chunk_end - share(&bytes, h1->chunk_end));
+    struct tern_buf *trailers = &h1->scratch->request;
+    n = share(&bytes, h1->chunk_last ? trailers->len : 0);
+    tern_buf_consume(trailers, n);
+    h1->stream->sent_head_bytes += n;
     TERN_ASSERT(bytes == 0);
-    if (h1->frame_len == 0 || h1->frame_sent < h1->frame_len || h1->chunk_left != 0 || h1->chunk_end != 0)
+    if (h1->frame_len == 0 || h1->frame_sent < h1->frame_len || h1->chunk_left != 0 || h1->chunk_end != 0 ||
+        trailers->len != 0)
         return;
     h1->frame_len = 0;
     h1->frame_sent = 0;
@@ -219,7 +259,7 @@ void tern_h1_wrote(struct tern_codec *codec, size_t bytes)
         tern_h1_set_send(h1, h1->hold ? TERN_H1_SEND_HOLD : TERN_H1_SEND_BODY);
     }
     if (h1->send == TERN_H1_SEND_BODY && bytes != 0) {
-        if (h1->stream->message->body_length == TERN_LENGTH_UNKNOWN)
+        if (tern_request_is_chunked(h1->stream->message))
             wrote_chunked(h1, bytes);
         else
             wrote_length(h1, bytes);

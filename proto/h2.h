@@ -17,6 +17,10 @@
  *
  * The connection's own state (enum tern_codec_state) only moves on: OPEN -> DRAIN -> CLOSED.
  *
+ * Extended CONNECT (RFC 8441), which asks for a byte stream in both directions, is not spoken, and nothing stands in its
+ * way: the gate (proto/request.h) would let CONNECT through with a protocol, fill_nv add :protocol once the peer's
+ * ENABLE_CONNECT_PROTOCOL has come, and the body source and on_body carry the bytes as they do for any upload.
+ *
  * Flow control: the connection's window is given back as bytes arrive, so that no stream can hold up another; a
  * stream's own window is given back by credit alone. What a paused stream has in flight, at most its window, is kept
  * here and delivered by the first pull or feed after pause or credit made room: so pull after these.

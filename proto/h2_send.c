@@ -20,6 +20,14 @@ static nghttp2_nv nv_of(struct tern_str name, struct tern_str value, uint8_t fla
                         .flags = flags};
 }
 
+/* RFC 7541 7.1.3: a secret in the compression table can be guessed at. */
+static nghttp2_nv nv_of_field(const struct tern_field *field)
+{
+    bool is_secret = (field->flags & TERN_FIELD_SECRET) != 0;
+
+    return nv_of(field->name, tern_str_trim(field->value), is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+}
+
 /* RFC 9113 8.2.2: what belongs to a connection is not sent. TE may say "trailers" and no more. */
 static bool is_connection_field(const struct tern_field *field)
 {
@@ -67,11 +75,8 @@ static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char 
     nv[n++] = nv_of(TERN_STR(":path"), message->target, NGHTTP2_NV_FLAG_NONE);
     for (size_t i = 0; i < message->field_count; i++) {
         const struct tern_field *field = &message->fields[i];
-        bool is_secret = (field->flags & TERN_FIELD_SECRET) != 0;
         if (!is_connection_field(field) && !tern_request_replaces(message, field)) {
-            /* RFC 7541 7.1.3: a secret in the compression table can be guessed at. */
-            nv[n++] = nv_of(field->name, tern_str_trim(field->value),
-                            is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+            nv[n++] = nv_of_field(field);
         }
     }
     if (says_length(message)) {
@@ -290,6 +295,30 @@ static size_t copy_body(struct tern_h2 *h2, struct tern_h2_stream *s, size_t roo
     }
 }
 
+/* The body is complete: its trailers are next. False: the stream is over. */
+static bool submit_trailers(struct tern_h2 *h2, struct tern_h2_stream *s)
+{
+    const struct tern_outgoing *message = s->stream->message;
+    struct tern_fault why = {0};
+
+    if (tern_request_trailers_check(message, &why) != TERN_OK) {
+        fail_body(h2, s, &why);
+        return false;
+    }
+    nghttp2_nv *nv = tern_h2_spares_nv(h2->spares, message->trailer_count);
+    if (nv != NULL) {
+        for (size_t i = 0; i < message->trailer_count; i++) {
+            nv[i] = nv_of_field(&message->trailers[i]);
+        }
+        if (nghttp2_submit_trailer(h2->session, s->id, nv, message->trailer_count) == 0) {
+            return true;
+        }
+    }
+    tern_fault_plain(&why, TERN_ENOMEM);
+    fail_body(h2, s, &why);
+    return false;
+}
+
 /* nghttp2 asks for the payload of a DATA frame of at most length bytes. It is copied once, from the source to where
  * send_body then puts the frame header in front of it. */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
@@ -314,6 +343,12 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     size_t n = copy_body(h2, s, length < 16384 ? length : 16384, &is_last);
     if (s->stream == NULL || (n == 0 && !is_last)) {
         return NGHTTP2_ERR_DEFERRED;
+    }
+    if (is_last && s->stream->message->trailer_count != 0) {
+        if (!submit_trailers(h2, s)) {
+            return NGHTTP2_ERR_DEFERRED;
+        }
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY | (is_last ? NGHTTP2_DATA_FLAG_EOF : 0u);
     return (ssize_t)n;
@@ -399,14 +434,23 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
     bool is_late = error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED || error == NGHTTP2_ERR_SESSION_CLOSING;
     tern_fault_set(&fault, is_late ? TERN_EPEER_REFUSED : TERN_ELIMIT, "the request cannot be sent over HTTP/2: %s",
                    nghttp2_strerror(error));
-    tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &fault, TERN_REPLAY_UNSENT);
+    if (s->send == TERN_H2_SEND_QUEUED) {
+        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &fault, TERN_REPLAY_UNSENT);
+    } else { /* trailers */
+        tern_h2_fail_stream(h2, s, NGHTTP2_CANCEL, &fault, tern_h2_replay_of(h2, s));
+    }
     return 0;
 }
 
+/* The head, or the trailers. */
 static void head_framed(struct tern_h2 *h2, struct tern_h2_stream *s)
 {
     const struct tern_stream *stream = s->stream;
 
+    if (s->send == TERN_H2_SEND_BODY) {
+        tern_h2_set_send(s, TERN_H2_SEND_LAST);
+        return;
+    }
     if (!tern_request_has_body(stream->message)) {
         tern_h2_set_send(s, TERN_H2_SEND_LAST);
     } else {
@@ -434,7 +478,7 @@ static bool take_piece(struct tern_h2 *h2, const uint8_t *data, size_t len)
     }
     h2->out.filled += len;
     if (s != NULL) {
-        bool is_last = is_framed && !tern_request_has_body(s->stream->message);
+        bool is_last = is_framed && (s->send == TERN_H2_SEND_BODY || !tern_request_has_body(s->stream->message));
         add_mark(h2, s, len, true, is_last);
         s->framed_bytes += (uint32_t)len;
         if (is_framed) {

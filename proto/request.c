@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/fields.h"
 #include "base/str.h"
+#include "proto/h1_head.h"
 
 static bool name_in(struct tern_str name, const char *const *names, size_t count)
 {
@@ -164,7 +165,7 @@ static bool method_expects_body(struct tern_str method)
 
 static enum tern_error write_framing(struct tern_buf *out, const struct tern_outgoing *message)
 {
-    if (message->body != NULL && message->body_length == TERN_LENGTH_UNKNOWN)
+    if (tern_request_is_chunked(message))
         return write_field(out, TERN_STR("Transfer-Encoding"), TERN_STR("chunked"));
     if (message->body != NULL || method_expects_body(message->method)) {
         char digits[24];
@@ -212,5 +213,35 @@ enum tern_error tern_request_head_write(struct tern_buf *out, const struct tern_
         error = write_field(out, TERN_STR("Expect"), TERN_STR("100-continue"));
     if (error == TERN_OK && message->close)
         error = write_field(out, TERN_STR("Connection"), TERN_STR("close"));
+    return error == TERN_OK ? tern_buf_append(out, "\r\n", 2) : error;
+}
+
+enum tern_error tern_request_trailers_check(const struct tern_outgoing *message, struct tern_fault *fault)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < message->trailer_count; i++) {
+        const struct tern_field *field = &message->trailers[i];
+        enum tern_request_field use;
+        enum tern_error error = tern_request_field_check(field, &use, fault);
+        if (error != TERN_OK)
+            return error;
+        if (use != TERN_REQUEST_FIELD_SEND || tern_h1_trailer_judge(field->name) != TERN_H1_TRAILER_KEEP)
+            return tern_fault_set(fault, TERN_EFIELD, "trailer %.*s: cannot stand behind a body (RFC 9110 6.5.1)",
+                                  TERN_ARG(field->name));
+        bytes += field->name.len + field->value.len + 4;
+    }
+    if (bytes > TERN_REQUEST_HEAD_BYTES_MAX)
+        return tern_fault_set(fault, TERN_EFIELD, "trailers: %zu bytes, more than %u", bytes,
+                              TERN_REQUEST_HEAD_BYTES_MAX);
+    return TERN_OK;
+}
+
+enum tern_error tern_request_trailers_write(struct tern_buf *out, const struct tern_outgoing *message)
+{
+    enum tern_error error = TERN_OK;
+
+    for (size_t i = 0; i < message->trailer_count && error == TERN_OK; i++)
+        error = write_field(out, message->trailers[i].name, tern_str_trim(message->trailers[i].value));
     return error == TERN_OK ? tern_buf_append(out, "\r\n", 2) : error;
 }

@@ -54,7 +54,20 @@ static inline bool tern_request_replaces(const struct tern_outgoing *message, co
 /* There are bytes to send behind the head. */
 static inline bool tern_request_has_body(const struct tern_outgoing *message)
 {
-    return message->body != NULL && message->body_length != 0;
+    return message->body != NULL && (message->body_length != 0 || message->trailer_count != 0);
 }
+
+/* How HTTP/1.1 frames it (RFC 9112 6.1). */
+static inline bool tern_request_is_chunked(const struct tern_outgoing *message)
+{
+    return message->body != NULL && (message->body_length == TERN_LENGTH_UNKNOWN || message->trailer_count != 0);
+}
+
+/* Checks the trailers: as fields, that they may stand there (RFC 9110 6.5.1), and the sum of them. Errors: TERN_EFIELD. */
+TERN_MUST_USE enum tern_error tern_request_trailers_check(const struct tern_outgoing *message,
+                                                          struct tern_fault *fault);
+
+/* Appends them, with the empty line. Errors: TERN_ENOMEM, TERN_ELIMIT. */
+TERN_MUST_USE enum tern_error tern_request_trailers_write(struct tern_buf *out, const struct tern_outgoing *message);
 
 #endif

@@ -72,6 +72,11 @@ struct tern_request {
                                         Connection: close and Expect: 100-continue are understood */
     size_t field_count;
     struct tern_body body;
+    /* Behind the body, which there must be (RFC 9110 6.5); in HTTP/1.1 that makes it chunked. Borrowed until on_done, and
+     * read when the body is complete: so what produces the body can fill in values, a checksum say. One that cannot stand
+     * there then ends the call with TERN_EFIELD. */
+    const struct tern_field *trailers;
+    size_t trailer_count;
     enum tern_expect expect;
     const struct tern_priority *priority; /* sent as the field Priority, in HTTP/1.1 too since it is for whoever is
                                              behind the first server as well, in place of one that is among the

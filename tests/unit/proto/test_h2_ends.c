@@ -443,10 +443,13 @@ static void anything_may_be_done_in_any_event(void **unused)
 static void whole_life(void)
 {
     static const char *const steps[] = {"upload"};
+    static const struct tern_field trailer = {TERN_STR("x-sum"), TERN_STR("6"), 0};
     struct tern_codec *codec = &rig.h2.codec;
     enum tern_error error;
 
     h2_peer_body(&b, steps, 1, TERN_LENGTH_UNKNOWN);
+    b.message.trailers = &trailer;
+    b.message.trailer_count = 1;
     error = h2_peer_submit(&a);
     if (error == TERN_OK) {
         error = h2_peer_submit(&b);
