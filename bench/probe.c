@@ -1,8 +1,11 @@
 /* tern-probe - what one warm request and one idle engine cost, counted, not timed.
  *
- *   tern-probe warm URL N          N requests, one after the other on one connection: heap allocations for each, after
- *                                  the first 100 have warmed it up. Under `strace -c -f` the system calls show too.
- *   tern-probe idle URL CONNS S    CONNS idle connections, then S seconds with nothing to do: how often the engine woke. */
+ *   tern-probe warm URL N [AT_ONCE]     N requests by HTTP/1.1, AT_ONCE (1) at a time: heap allocations for each, after
+ *                                       the first have warmed it up. Under `strace -c -f` the system calls show too.
+ *   tern-probe warm-h2 URL N [AT_ONCE]  the same by HTTP/2, known before where the URL is http: on one connection as long
+ *                                       as the server takes AT_ONCE streams.
+ *   tern-probe idle URL CONNS S         CONNS idle connections, then S seconds with nothing to do: how often the engine
+ *                                       woke. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +13,7 @@
 
 #include "tern/tern.h"
 
-#define WARM_UP 100
+#define WARM_UP 100     /* rounds of all that are at once */
 #define WAKES_MAX 10000 /* an engine that spins ends the count */
 
 struct probe {
@@ -18,8 +21,10 @@ struct probe {
     struct tern_client *client;
     const char *url;
     unsigned long left;
+    unsigned long live;
     unsigned long done;
     unsigned long failed;
+    unsigned long warm_up; /* requests */
     unsigned long allocations_at_start;
 };
 
@@ -53,15 +58,16 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
 
     (void)call;
     probe->done++;
+    probe->live--;
     if (result->fault.error != TERN_OK) {
         probe->failed++;
         fprintf(stderr, "tern-probe: %s\n", result->fault.text);
     }
-    if (probe->done == WARM_UP)
+    if (probe->done == probe->warm_up)
         probe->allocations_at_start = allocations;
     if (probe->left > 0)
         start(probe);
-    else
+    else if (probe->live == 0)
         tern_engine_stop(probe->engine);
 }
 
@@ -72,18 +78,21 @@ static void start(struct probe *probe)
     struct tern_fault why;
 
     probe->left--;
+    probe->live++;
     if (tern_call_start(probe->client, &request, &handlers, probe, NULL, &why) != TERN_OK) {
         fprintf(stderr, "tern-probe: %s\n", why.text);
         exit(1);
     }
 }
 
-static int warm(struct probe *probe, unsigned long requests)
+static int warm(struct probe *probe, unsigned long requests, unsigned long at_once)
 {
     struct tern_client_stats stats;
 
-    probe->left = requests + WARM_UP;
-    start(probe);
+    probe->warm_up = WARM_UP * at_once;
+    probe->left = requests + probe->warm_up;
+    while (probe->live < at_once && probe->left > 0)
+        start(probe);
     if (tern_engine_run(probe->engine) != TERN_OK)
         return 1;
     tern_client_stats(probe->client, &stats);
@@ -140,12 +149,15 @@ int main(int argc, char **argv)
             .connections_max = 20000, .connections_per_host_max = 20000, .idle_max = 20000, .waiters_max = 20000}};
     struct probe probe = {0};
     struct tern_fault why;
+    bool is_h2;
     int status = 2;
 
     if (argc < 4 || tern_set_allocator(&counted) != TERN_OK) {
-        fprintf(stderr, "usage: tern-probe warm URL N | idle URL CONNECTIONS SECONDS\n");
+        fprintf(stderr, "usage: tern-probe warm|warm-h2 URL N [AT_ONCE] | idle URL CONNECTIONS SECONDS\n");
         return 2;
     }
+    is_h2 = strcmp(argv[1], "warm-h2") == 0;
+    config.http_mode = is_h2 ? TERN_HTTP_MODE_2_ONLY : TERN_HTTP_MODE_1_1;
     config.tls.ca_file = getenv("TERN_PROBE_CA");
     probe.url = argv[2];
     if (tern_engine_new(NULL, &probe.engine, &why) != TERN_OK ||
@@ -153,8 +165,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "tern-probe: %s\n", why.text);
         return 1;
     }
-    if (strcmp(argv[1], "warm") == 0)
-        status = warm(&probe, strtoul(argv[3], NULL, 10));
+    if (is_h2 || strcmp(argv[1], "warm") == 0)
+        status = warm(&probe, strtoul(argv[3], NULL, 10), argc > 4 ? strtoul(argv[4], NULL, 10) : 1);
     else if (strcmp(argv[1], "idle") == 0 && argc > 4)
         status = idle(&probe, strtoul(argv[3], NULL, 10), atoi(argv[4]));
     (void)tern_engine_free(probe.engine);
