@@ -37,7 +37,7 @@ struct h2_rig {
     struct tern_h2 h2;
     struct tern_h2_spares spares;
     struct tern_ledger ledger; /* without a limit, unless the test sets one */
-    struct h2_ear ear; /* what was written and not yet read */
+    struct h2_ear ear;         /* what was written and not yet read */
 
     bool credit_by_hand; /* else on_body gives each piece back at once */
     /* Called in each event, before it is logged; may do what a user may. */
