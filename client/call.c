@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "client/admission.h"
 #include "client/build.h"
 #include "client/judge.h"
 #include "client/trace.h"
@@ -113,6 +114,7 @@ static void finish(struct tern_call *call, bool is_silent)
     tern_body_reader_deinit(&call->body);
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
+    tern_call_admission_end(call, NULL);
     tern_settings_release(call->settings);
     call->settings = NULL;
     forget_hops(call);
@@ -247,6 +249,7 @@ static void discard(struct tern_call *call, struct tern_exchange *exchange, size
         return;
     }
     transport_of(call)->ops->cancel(exchange);
+    tern_call_admission_end(call, NULL);
     go_on(call);
 }
 
@@ -301,6 +304,7 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
 
     call->result.status = head->status;
     call->result.version = head->version;
+    tern_call_admission_heard(call, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
@@ -350,6 +354,8 @@ static void on_exchange_end(struct tern_exchange *exchange)
 
     if (call->state != TERN_CALL_RUNNING)
         return; /* cancelled in the body's rewind: it ends from its task */
+    if (!again)
+        tern_call_admission_end(call, has_failed ? &call->result.fault : NULL);
     if (again)
         replay(call);
     else if (call->next != TERN_CALL_NEXT_NONE || (has_failed && tern_call_judge_failure(call)))
@@ -398,6 +404,23 @@ static bool passes_gate(struct tern_call *call)
     return false;
 }
 
+/* False: it has ended, or asks again when its delay is over. */
+static bool is_admitted(struct tern_call *call)
+{
+    struct tern_client *client = call->client;
+    uint64_t at_ns;
+
+    if (!tern_call_admit(call, &at_ns, &call->result.fault)) {
+        set_state(call, TERN_CALL_ENDING);
+        finish(call, false);
+        return false;
+    }
+    if (at_ns <= client->engine->now_ns || call->state != TERN_CALL_NEW)
+        return call->state == TERN_CALL_NEW;
+    tern_timer_arm(client->engine, &call->delay, at_ns);
+    return false;
+}
+
 static void begin_attempt(struct tern_call *call)
 {
     struct tern_exchange *exchange = &call->exchange;
@@ -405,7 +428,7 @@ static void begin_attempt(struct tern_call *call)
     struct tern_fault why = {0};
     enum tern_error error;
 
-    if (!passes_gate(call))
+    if (!passes_gate(call) || !is_admitted(call))
         return;
     exchange->events = call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
     exchange->profile = call->profile;
@@ -456,7 +479,7 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->owed_bytes = 0;
     call->is_paused = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;
-    call->drops_secrets = call->drops_host = call->is_retrying = false;
+    call->drops_secrets = call->drops_host = call->is_retrying = call->waits_for_rate = false;
     call->result = (struct tern_result){.attempt = 1, .hop = 1};
     tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     tern_task_init(&call->task, on_begin_task);

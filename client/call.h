@@ -89,7 +89,11 @@ struct tern_call {
     bool to_get;              /* with NEXT_HOP: its method */
     bool drops_secrets;       /* another origin was visited: secrets do not come back */
     bool drops_host;
-    bool is_retrying; /* counted as such by its client */
+    bool is_retrying;                /* counted as such by its client */
+    struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */
+    uint32_t breaker_round;
+    struct tern_host_state *rate; /* pinned while the attempt waits or runs */
+    bool waits_for_rate;
     struct tern_hop *hops;
     size_t hop_count;
     struct tern_keep hop_texts;

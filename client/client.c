@@ -37,6 +37,7 @@ static void release(struct tern_client *client)
         tern_call_free(TERN_CONTAINER_OF(node, struct tern_call, node));
     client->spare_count = 0;
     tern_pool_deinit(&client->pool);
+    tern_hosts_deinit(&client->hosts);
     tern_settings_release(client->settings);
     client->settings = NULL;
     tern_engine_remove_member(client->engine, &client->member);
@@ -137,6 +138,7 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
         tern_mem_free(client);
         return error;
     }
+    tern_hosts_init(&client->hosts, engine->hash_seed);
     tern_rand_seed(&client->rand,
                    tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;

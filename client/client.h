@@ -8,6 +8,7 @@
 #define TERN_CLIENT_CLIENT_H
 
 #include "base/rand.h"
+#include "client/hosts.h"
 #include "client/settings.h"
 #include "pool/pool.h"
 
@@ -29,6 +30,7 @@ struct tern_client {
     struct tern_list spares; /* the same, ended, to be used again */
     uint32_t spare_count;
     uint32_t call_count;
+    struct tern_hosts hosts;
     uint32_t retrying_count; /* of them: between their first failure and their end */
     struct tern_rand rand;   /* for jitter */
     struct tern_client_stats stats;

@@ -2,6 +2,8 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "policy/breaker.h"
+#include "policy/rate.h"
 #include "policy/redirect.h"
 #include "policy/retry.h"
 #include "pool/transport.h"
@@ -9,6 +11,7 @@
 #define STATUSES_MAX 64
 
 static const uint16_t retry_statuses[] = {429, 502, 503, 504};
+static const uint16_t breaker_statuses[] = {500, 502, 503, 504};
 
 /* ---- checking, and the defaults ---- */
 
@@ -117,6 +120,51 @@ static enum tern_error take_gate(struct tern_settings *settings, const struct te
     return tern_gate_compile(rules, from, &profile->keep, why);
 }
 
+static enum tern_error take_rate(struct tern_settings *settings, const struct tern_rate *from, struct tern_fault *why)
+{
+    struct tern_rate *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+
+    settings->policy.rate = copy;
+    if (copy == NULL || !tern_keep_text(&settings->keep, &copy->group))
+        return tern_fault_plain(why, TERN_ENOMEM);
+    if (copy->calls == 0)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.rate.calls 0: say how many calls a period has");
+    if (copy->group != NULL && strlen(copy->group) > TERN_HOST_TEXT_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.rate.group: longer than %d bytes", TERN_HOST_TEXT_MAX);
+    default_u64(&copy->period_ns, TERN_RATE_PERIOD_NS);
+    default_u32(&copy->burst, copy->calls);
+    default_u32(&copy->queue_max, TERN_RATE_QUEUE_MAX);
+    default_u64(&copy->wait_max_ns, TERN_RATE_WAIT_MAX_NS);
+    return TERN_OK;
+}
+
+static enum tern_error take_breaker(struct tern_settings *settings, const struct tern_breaker *from,
+                                    struct tern_fault *why)
+{
+    struct tern_breaker *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+
+    settings->policy.breaker = copy;
+    if (copy == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    if (copy->failure_percent > 100)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.breaker.failure_percent %u: more than 100",
+                              copy->failure_percent);
+    if (copy->status_count == 0) {
+        copy->statuses = breaker_statuses;
+        copy->status_count = sizeof(breaker_statuses) / sizeof(breaker_statuses[0]);
+    }
+    default_u32(&copy->failures, TERN_BREAKER_FAILURES);
+    default_u32(&copy->failure_percent, TERN_BREAKER_FAILURE_PERCENT);
+    default_u64(&copy->window_ns, TERN_BREAKER_WINDOW_NS);
+    default_u32(&copy->window_calls_min, TERN_BREAKER_WINDOW_CALLS_MIN);
+    default_u64(&copy->open_ns, TERN_BREAKER_OPEN_NS);
+    default_u32(&copy->probes, TERN_BREAKER_PROBES);
+    copy->statuses = tern_keep_copy(&settings->keep, copy->statuses, copy->status_count * sizeof(*copy->statuses));
+    if (copy->statuses == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    return check_statuses("policy.breaker.statuses", copy->statuses, copy->status_count, why);
+}
+
 static enum tern_error take_policy(struct tern_settings *settings, const struct tern_policy *from,
                                    struct tern_fault *why)
 {
@@ -128,6 +176,10 @@ static enum tern_error take_policy(struct tern_settings *settings, const struct 
         error = take_redirects(settings, from->redirects, why);
     if (error == TERN_OK && from->retries != NULL)
         error = take_retries(settings, from->retries, why);
+    if (error == TERN_OK && from->rate != NULL)
+        error = take_rate(settings, from->rate, why);
+    if (error == TERN_OK && from->breaker != NULL)
+        error = take_breaker(settings, from->breaker, why);
     return error;
 }
 

@@ -251,6 +251,7 @@ struct tern_client_stats {
     uint64_t replayed;       /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
     uint64_t retried;        /* attempts by policy (tern_retries) */
     uint64_t redirected;     /* hops followed */
+    uint64_t broken;         /* attempts that a breaker refused */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
     uint64_t dns_lookups;  /* asked of a server; this and the next three since the last tern_client_configure */

@@ -1,0 +1,19 @@
+/* client/admission.h - whether and when an attempt may start: the breaker of its origin, then the rate of its host.
+ * Called by call.c alone. */
+#ifndef TERN_CLIENT_ADMISSION_H
+#define TERN_CLIENT_ADMISSION_H
+
+#include "client/call.h"
+
+/* False: the call ends, as why says. Else the attempt starts at *at_ns, which is now or later; if later, it asks again
+ * then. */
+bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault *why);
+
+/* The final head of an admitted attempt has come. */
+void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head);
+
+/* The attempt is over, one way or the other, or was given up before it started: gives back what admission took. fault is
+ * that of a failed attempt, or NULL. May be called any number of times. */
+void tern_call_admission_end(struct tern_call *call, const struct tern_fault *fault);
+
+#endif

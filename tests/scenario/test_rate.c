@@ -1,0 +1,312 @@
+/* Rate limits and breakers through the whole client, in virtual time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scenario.h"
+
+#define URL "http://a.test/"
+#define B_ADDRESS "192.0.2.2:80"
+
+/* A server that answers each request at once with this. */
+static const char *served;
+static uint32_t served_count;
+static uint64_t served_ns[2048];
+
+static void on_heard(struct simio_peer *peer, void *user)
+{
+    struct scenario *s = user;
+
+    assert_true(served_count < sizeof(served_ns) / sizeof(served_ns[0]));
+    served_ns[served_count++] = simio_now(s->sim);
+    simio_forget(peer);
+    simio_say(peer, served);
+}
+
+static void open_with(struct scenario *s, const struct tern_rate *rate, const struct tern_breaker *breaker)
+{
+    const struct tern_policy policy = {.rate = rate, .breaker = breaker};
+
+    scenario_open(s, &(struct tern_client_config){.policy = &policy, .user_agent = ""});
+    fakedns_answer(s->servers, "b.test", "192.0.2.2", 600);
+    fakedns_answer(s->servers, "a.test", "192.0.2.1", 600);
+    simio_serve(s->sim, SCENARIO_ADDRESS, on_heard, s);
+    simio_serve(s->sim, B_ADDRESS, on_heard, s);
+    served = "HTTP/1.1 204 X\r\n\r\n";
+    served_count = 0;
+}
+
+/* ---- rate ---- */
+
+static void test_calls_start_at_their_rate_and_in_order(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 3};
+    struct scenario s;
+    uint64_t begun_ns;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    begun_ns = simio_now(s.sim);
+    for (int i = 0; i < 8; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, TERN_S);
+    assert_int_equal(served_count, 8);
+    for (uint64_t i = 0; i < 8; i++) {
+        seen_is(s.seen[i], "head 204 | done");
+        assert_int_equal(served_ns[i] - begun_ns, i < 3 ? 0 : (i - 2) * 100 * TERN_MS);
+    }
+    scenario_run(&s, TERN_S); /* the burst is there again */
+    for (int i = 0; i < 3; i++)
+        seen_is(scenario_get(&s, URL), "head 204 | done");
+    scenario_close(&s);
+}
+
+/* 10 a second, asked for in bursts of 50: held within a hundredth over a hundred seconds. */
+static void test_a_thousand_calls_hold_the_rate(void **state)
+{
+    const struct tern_rate rate = {.calls = 10};
+    struct scenario *s = calloc(1, sizeof(*s));
+    uint32_t started = 0;
+
+    (void)state;
+    open_with(s, &rate, NULL);
+    while (served_count < 1000) {
+        struct tern_request request = {.url = TERN_STR(URL)};
+
+        for (int i = 0; i < 50 && started < 1000; i++, started++)
+            assert_int_equal(tern_call_start(s->client, &request, NULL, NULL, NULL, NULL), TERN_OK);
+        scenario_run(s, 5 * TERN_S);
+    }
+    assert_in_range(served_ns[999] - served_ns[0], 98 * TERN_S, 101 * TERN_S);
+    for (int i = 20; i < 1000; i++) /* no window has more than the burst and what the rate brings */
+        assert_true(served_ns[i] - served_ns[i - 20] >= 11 * 100 * TERN_MS);
+    scenario_close(s);
+    free(s);
+}
+
+static void test_one_host_does_not_hold_up_another(void **state)
+{
+    const struct tern_rate rate = {.calls = 1};
+    const struct tern_rate grouped = {.calls = 1, .group = "both"};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    seen_is(scenario_get(&s, URL), "");
+    seen_is(scenario_get(&s, "http://b.test/"), "head 204 | done");
+    scenario_close(&s);
+    open_with(&s, &grouped, NULL);
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    seen_is(scenario_get(&s, "http://b.test/"), "");
+    scenario_run(&s, TERN_S);
+    seen_is(s.seen[1], "head 204 | done");
+    scenario_close(&s);
+}
+
+static void test_who_cannot_wait_is_refused_at_once(void **state)
+{
+    const struct tern_rate rate = {.calls = 1, .queue_max = 2, .wait_max_ns = 5 * TERN_S};
+    const struct tern_rate patient = {.calls = 1, .period_ns = 20 * TERN_S};
+    const struct tern_timeouts short_one = {.total_ns = TERN_S};
+    const struct tern_request request = {.url = TERN_STR(URL), .timeouts = &short_one};
+    struct scenario s;
+    struct seen *waiting;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    seen_is(scenario_start(&s, &request), "done ERATE START"); /* its deadline is over by then */
+    waiting = scenario_get(&s, URL);
+    seen_is(scenario_get(&s, URL), "");
+    seen_is(scenario_get(&s, URL), "done EQUEUE START");
+    assert_int_equal(tern_call_cancel(s.engine, waiting->id), TERN_OK); /* gives its moment back */
+    scenario_run(&s, 0);
+    seen_is(waiting, "done ECANCELLED START");
+    seen_is(scenario_get(&s, URL), "");
+    scenario_run(&s, 2 * TERN_S);
+    assert_int_equal(served_count, 3);
+    scenario_close(&s);
+    open_with(&s, &patient, NULL);
+    scenario_get(&s, URL);
+    scenario_get(&s, URL);
+    seen_is(scenario_get(&s, URL), "done ERATE START");
+    scenario_close(&s);
+}
+
+static void holds(const char *answer, uint64_t seconds)
+{
+    const struct tern_rate rate = {.calls = 1000};
+    struct scenario s;
+
+    open_with(&s, &rate, NULL);
+    simio_set_wall(s.sim, 1700000000);
+    served = answer;
+    scenario_get(&s, URL);
+    served = "HTTP/1.1 204 X\r\n\r\n";
+    scenario_get(&s, URL);
+    scenario_get(&s, URL);
+    scenario_run(&s, seconds * TERN_S - 1);
+    assert_int_equal(served_count, seconds == 0 ? 3 : 1);
+    scenario_run(&s, 10 * TERN_MS);
+    assert_int_equal(served_count, 3);
+    scenario_close(&s);
+}
+
+static void test_answers_hold_the_rest_back(void **state)
+{
+    (void)state;
+    holds("HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 7);
+    holds("HTTP/1.1 503 X\r\nRetry-After: Tue, 14 Nov 2023 22:13:25 GMT\r\nContent-Length: 0\r\n\r\n", 5);
+    holds("HTTP/1.1 204 X\r\nRateLimit: \"default\";r=0;t=9\r\n\r\n", 9);
+    holds("HTTP/1.1 204 X\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 3\r\n\r\n", 3);
+    holds("HTTP/1.1 204 X\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1700000004\r\n\r\n", 4);
+    holds("HTTP/1.1 204 X\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 4\r\n\r\n", 4);
+}
+
+static void test_answers_that_hold_nothing(void **state)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 204 X\r\nRateLimit: \"default\";r=1;t=9\r\n\r\n", "HTTP/1.1 204 X\r\nRetry-After: 9\r\n\r\n",
+        "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 X\r\nRateLimit: \"default\";r=;t=9\r\n\r\n",
+        "HTTP/1.1 204 X\r\nX-RateLimit-Remaining: 0\r\n\r\n"};
+    const struct tern_rate rate = {.calls = 1000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct scenario s;
+
+        open_with(&s, &rate, NULL);
+        served = answers[i];
+        scenario_get(&s, URL);
+        scenario_get(&s, URL);
+        assert_int_equal(served_count, 2);
+        scenario_close(&s);
+    }
+}
+
+/* ---- breaker ---- */
+
+#define FAILS "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
+#define WELL "HTTP/1.1 204 X\r\n\r\n"
+
+static void test_opens_after_failures_in_a_row(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 3};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, NULL, &breaker);
+    served = FAILS;
+    scenario_get(&s, URL);
+    scenario_get(&s, URL);
+    served = WELL;
+    scenario_get(&s, URL); /* not in a row */
+    served = FAILS;
+    for (int i = 0; i < 3; i++)
+        seen_is(scenario_get(&s, URL), "head 503 | done");
+    call = scenario_get(&s, URL);
+    seen_is(call, "done EBREAKER START");
+    assert_int_equal(served_count, 6);
+    assert_int_equal(scenario_stats(&s).broken, 1);
+    seen_is(scenario_get(&s, "http://b.test/"), "head 503 | done"); /* another origin */
+    scenario_run(&s, 30 * TERN_S - 1);
+    seen_is(scenario_get(&s, URL), "done EBREAKER START");
+    scenario_run(&s, 1);
+    seen_is(scenario_get(&s, URL), "head 503 | done"); /* the probe did badly */
+    seen_is(scenario_get(&s, URL), "done EBREAKER START");
+    scenario_run(&s, 30 * TERN_S);
+    served = WELL;
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    seen_is(scenario_get(&s, URL), "head 204 | done"); /* closed */
+    scenario_close(&s);
+}
+
+static void test_one_probe_at_a_time_and_a_cancelled_one_says_nothing(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 1};
+    struct scenario s;
+    struct seen *probe;
+
+    (void)state;
+    open_with(&s, NULL, &breaker);
+    served = FAILS;
+    scenario_get(&s, URL);
+    scenario_run(&s, 30 * TERN_S);
+    served = "";
+    probe = scenario_get(&s, URL);
+    seen_is(scenario_get(&s, URL), "done EBREAKER START");
+    assert_int_equal(tern_call_cancel(s.engine, probe->id), TERN_OK);
+    scenario_run(&s, 0);
+    served = WELL;
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    scenario_close(&s);
+}
+
+static void test_opens_by_the_share_of_failures(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 1000, .failure_percent = 50, .window_calls_min = 10};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, NULL, &breaker);
+    for (int i = 0; i < 4; i++) {
+        served = FAILS;
+        scenario_get(&s, URL);
+        served = WELL;
+        scenario_get(&s, URL);
+    }
+    served = FAILS;
+    seen_is(scenario_get(&s, URL), "head 503 | done"); /* 5 of 9 are too few to tell */
+    seen_is(scenario_get(&s, URL), "head 503 | done");
+    seen_is(scenario_get(&s, URL), "done EBREAKER START");
+    scenario_close(&s);
+    open_with(&s, NULL, &breaker);
+    served = FAILS;
+    for (int i = 0; i < 9; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, 20 * TERN_S); /* a window ago */
+    seen_is(scenario_get(&s, URL), "head 503 | done");
+    seen_is(scenario_get(&s, URL), "head 503 | done");
+    scenario_close(&s);
+}
+
+static void test_connections_that_fail_count_too(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 2};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, NULL, &breaker);
+    simio_refuse(s.sim, SCENARIO_ADDRESS);
+    seen_is(scenario_get(&s, URL), "done ECONNECT_REFUSED CONNECT");
+    seen_is(scenario_get(&s, URL), "done ECONNECT_REFUSED CONNECT");
+    seen_is(scenario_get(&s, URL), "done EBREAKER START");
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 2);
+    scenario_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls_start_at_their_rate_and_in_order),
+        cmocka_unit_test(test_a_thousand_calls_hold_the_rate),
+        cmocka_unit_test(test_one_host_does_not_hold_up_another),
+        cmocka_unit_test(test_who_cannot_wait_is_refused_at_once),
+        cmocka_unit_test(test_answers_hold_the_rest_back),
+        cmocka_unit_test(test_answers_that_hold_nothing),
+        cmocka_unit_test(test_opens_after_failures_in_a_row),
+        cmocka_unit_test(test_one_probe_at_a_time_and_a_cancelled_one_says_nothing),
+        cmocka_unit_test(test_opens_by_the_share_of_failures),
+        cmocka_unit_test(test_connections_that_fail_count_too),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
