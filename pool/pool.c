@@ -17,8 +17,11 @@ enum tern_spoken tern_pool_spoken(const struct tern_bucket *bucket)
 
 void tern_pool_note_spoken(struct tern_bucket *bucket, enum tern_spoken what)
 {
+    struct tern_hash_node *node = tern_hash_first(&bucket->pool->buckets, bucket->hash.hash);
+
     tern_spoken_set(&bucket->pool->spoken, bucket->hash.hash, what);
-    tern_waiters_review(bucket);
+    for (; node != NULL; node = tern_hash_next(node)) /* it is noted for all of this hash */
+        tern_waiters_review(TERN_CONTAINER_OF(node, struct tern_bucket, hash));
 }
 
 /* ---- idle connections ---- */

@@ -57,7 +57,7 @@
     X(BODY_FAIL, "body-fail", 20)         /* the user's body fails, or has another length */                           \
     X(CANCEL, "cancel", 80)                                                                                            \
     X(PAUSE, "pause", 120)                                                                                             \
-    X(CONFIGURE, "configure", 100) /* another configuration under way */                                               \
+    X(CONFIGURE, "configure", 300) /* another configuration under way */                                               \
     X(CLOSE_CLIENT, "close-client", 100)
 
 enum sim_fault {
