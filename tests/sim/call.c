@@ -84,6 +84,7 @@ static void plan_body(struct sim_call *call)
     call->body_len = tern_rand_below(&call->rand, most[tern_rand_below(&call->rand, 6)] + 1);
     call->body_is_known = call->body == TERN_BODY_MEMORY || chance(call, 500);
     call->body_is_rewindable = chance(call, 700);
+    call->has_trailers = chance(call, 200);
     call->body_is_pipe = chance(call, 500);
     call->body_lies = call->body != TERN_BODY_MEMORY && planned_fault(call, SIM_FAULT_BODY_FAIL);
     call->expect = (enum tern_expect)tern_rand_below(&call->rand, 3);
@@ -556,6 +557,7 @@ void sim_call_start(struct sim_call *call)
                                    .body_bytes_max = call->body_bytes_max,
                                    .credit = call->credits,
                                    .fresh_connection = call->is_fresh};
+    static const struct tern_field trailer = {TERN_STR("X-Check"), TERN_STR("yes"), 0};
     struct tern_fault why = {0};
     enum tern_error error;
 
@@ -566,6 +568,10 @@ void sim_call_start(struct sim_call *call)
     sim_call_set_shape(call, call->client->shape);
     request.field_count = put_fields(call, fields);
     put_body(call, &request.body);
+    if (call->has_trailers && !call->body_is_known) {
+        request.trailers = &trailer;
+        request.trailer_count = 1;
+    }
     if (!call->is_traced)
         handlers.on_trace = NULL;
     call->posted_at = call->client->engine->engine->stats.steps;

@@ -22,6 +22,12 @@ static void set_limits(struct sim_client *client, struct tern_limits *limits)
     limits->body_window_bytes = sim_chance(500) ? 1 + (uint32_t)sim_below(20000) : 0;
     limits->h2_quiet_ns = sim_chance(300) ? 1 + sim_some_time(500 * TERN_MS) : 0;
     limits->h2_ack_ns = sim_chance(300) ? 1 + sim_some_time(500 * TERN_MS) : 0;
+    limits->connections_per_address_max = sim_chance(200) ? 1 + (uint32_t)sim_below(3) : 0;
+    limits->warm_per_host = sim_chance(150) ? 1 : 0;
+    limits->warm_ns = 1 + sim_some_time(2 * TERN_S);
+    limits->body_window_bytes_max = limits->body_window_bytes != 0 && sim_chance(400) ? 100000 : 0;
+    limits->connection_memory_bytes_max = sim_chance(200) ? 128 * 1024 + sim_below(100000) : 0;
+    limits->memory_bytes_max = sim_chance(200) ? 512 * 1024 : 0;
     limits->head_bytes_max = sim_chance(100) ? 4096 : 0;
     client->connections_max = higher(client->connections_max, limits->connections_max);
     client->per_host_max = higher(client->per_host_max, limits->connections_per_host_max);
@@ -86,6 +92,9 @@ static struct tern_client_config config_of(struct sim_client *client, unsigned s
     config.timeouts = client->timeouts;
     config.dns.hosts_path = SIM_HOSTS_PATH;
     config.dns.cache_max = sim_chance(300) ? 1 : 0;
+    config.dns.stale_ns = sim_chance(300) ? TERN_OFF : 0;
+    config.dns.failed_ns = sim_chance(300) ? 1 + sim_some_time(TERN_S) : 0;
+    config.dns.keep_moved = sim_chance(500);
     set_limits(client, &config.limits);
     set_shape(&config, (enum sim_shape)(shape / SIM_MODES));
     return config;

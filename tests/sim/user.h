@@ -84,6 +84,7 @@ struct sim_call {
     struct tern_priority priority;
     bool has_priority;
     enum tern_expect expect;
+    bool has_trailers; /* in the request */
 
     /* What came of it. */
     bool is_paused, is_cancelled;
