@@ -100,13 +100,17 @@ static struct tern_client_config config_of(struct sim_client *client, unsigned s
     return config;
 }
 
-/* Half of all changes leave the shape as it is. */
+/* Half of all changes leave the shape as it is. Few insist on HTTP/2, which some servers do not speak. */
 static unsigned next_shape(const struct sim_client *client)
 {
+    enum sim_shape kind = sim_chance(400) ? SIM_SHAPE_PLAIN : (enum sim_shape)sim_below(SIM_SHAPE_COUNT);
+    enum tern_http_mode mode = sim_chance(200)   ? TERN_HTTP_MODE_2_ONLY
+                               : sim_chance(600) ? TERN_HTTP_MODE_2
+                                                 : TERN_HTTP_MODE_1_1;
+
     if (client->configured > 0 && sim_chance(500))
         return client->shape;
-    return (unsigned)(sim_chance(400) ? SIM_SHAPE_PLAIN : sim_below(SIM_SHAPE_COUNT)) * SIM_MODES +
-           (unsigned)sim_below(SIM_MODES);
+    return (unsigned)kind * SIM_MODES + (unsigned)(mode - TERN_HTTP_MODE_1_1);
 }
 
 bool sim_client_open(struct sim_client *client)
