@@ -56,7 +56,7 @@ static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outco
     if (state == NULL)
         return;
     call->breaker = NULL;
-    tern_breaker_note(call->settings->policy.breaker, &state->breaker, now(call), call->breaker_round, outcome);
+    tern_breaker_note(call->site->policy.breaker, &state->breaker, now(call), call->breaker_round, outcome);
     tern_hosts_unpin(state);
 }
 
@@ -106,7 +106,7 @@ static bool admit_rate(struct tern_call *call, const struct tern_rate *config, u
 
 bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault *why)
 {
-    const struct tern_policy *policy = &call->settings->policy;
+    const struct tern_policy *policy = &call->site->policy;
 
     *at_ns = now(call);
     if (policy->breaker != NULL && !admit_breaker(call, policy->breaker, why))
@@ -119,7 +119,7 @@ bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault 
 
 void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head)
 {
-    const struct tern_policy *policy = &call->settings->policy;
+    const struct tern_policy *policy = &call->site->policy;
 
     if (policy->breaker != NULL)
         note_breaker(call, tern_breaker_judge(policy->breaker, head->status, TERN_OK));
@@ -131,7 +131,7 @@ void tern_call_admission_heard(struct tern_call *call, const struct tern_head *h
 
 void tern_call_admission_end(struct tern_call *call, const struct tern_fault *fault)
 {
-    const struct tern_policy *policy = &call->settings->policy;
+    const struct tern_policy *policy = &call->site->policy;
 
     if (call->breaker != NULL)
         note_breaker(call, fault != NULL ? tern_breaker_judge(policy->breaker, 0, fault->error) : TERN_BREAKER_UNKNOWN);

@@ -205,7 +205,12 @@ static void replay(struct tern_call *call)
 
     call->replays++;
     call->client->stats.replayed++;
-    *result = (struct tern_result){.attempt = attempt, .hop = result->hop, .times = times};
+    *result = (struct tern_result){.attempt = attempt,
+                                   .hop = result->hop,
+                                   .hops = call->hops,
+                                   .hop_count = call->hop_count,
+                                   .host_config = call->site->pattern,
+                                   .times = times};
     set_state(call, TERN_CALL_NEW);
     tern_engine_defer(call->client->engine, &call->task);
     tern_call_trace(call, "%s: sending it again (attempt %u)", reason, attempt);
@@ -391,8 +396,8 @@ static const struct tern_exchange_events quiet_events = {
 /* Every attempt of every hop passes it, before DNS. */
 static bool passes_gate(struct tern_call *call)
 {
-    const struct tern_settings *settings = call->settings;
-    const char *refusal = settings->gate != NULL ? tern_gate_refuses_url(settings->gate, &call->url) : NULL;
+    const struct tern_gate_rules *gate = call->site->gate;
+    const char *refusal = gate != NULL ? tern_gate_refuses_url(gate, &call->url) : NULL;
     char shown[TERN_ESCAPE_MAX];
 
     if (refusal == NULL)
@@ -497,18 +502,13 @@ static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
     call->settings = tern_settings_acquire(client->settings);
-    call->profile = call->settings->profile;
-    if (!call->has_own_policy) {
-        call->redirects_policy = call->settings->policy.redirects;
-        call->retries_policy = call->settings->policy.retries;
-    }
+    tern_call_settle(call);
     error = tern_call_build_outgoing(call, why);
     if (error != TERN_OK) {
         tern_settings_release(call->settings);
         call->settings = NULL;
         return error;
     }
-    tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
     call->result.times.start_ns = tern_engine_now(engine);
     call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->timeouts.total_ns);
     set_state(call, TERN_CALL_NEW);

@@ -65,7 +65,8 @@ struct tern_call {
 
     /* Under way. */
     struct tern_settings *settings; /* owned count */
-    struct tern_profile *profile;   /* theirs */
+    const struct tern_site *site;   /* of them: what holds for the present hop's host */
+    struct tern_profile *profile;   /* the site's */
     struct tern_body_reader body;
     struct tern_exchange exchange;
     struct tern_result result;

@@ -142,7 +142,7 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
     tern_rand_seed(&client->rand,
                    tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;
-    tern_pool_init(&client->pool, engine, client->tls, &client->settings->profile->config.limits, &client->stats);
+    tern_pool_init(&client->pool, engine, client->tls, &client->settings->own.profile->config.limits, &client->stats);
     *out = client;
     return TERN_OK;
 }
@@ -166,7 +166,7 @@ enum tern_error tern_client_configure(struct tern_client *client, const struct t
         return error;
     tern_settings_release(client->settings);
     client->settings = settings;
-    tern_pool_set_limits(&client->pool, &settings->profile->config.limits);
+    tern_pool_set_limits(&client->pool, &settings->own.profile->config.limits);
     return TERN_OK;
 }
 
@@ -193,7 +193,7 @@ enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_s
         return error;
     (void)tern_engine_now(
         client->engine); /* between turns the latched time is old, and timeouts are measured from it */
-    error = tern_warm_open(&client->pool, client->settings->profile, &origin, n);
+    error = tern_warm_open(&client->pool, client->settings->own.profile, &origin, n);
     return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
 }
 
@@ -216,7 +216,7 @@ void tern_client_close(struct tern_client *client, enum tern_close_mode mode)
 void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out)
 {
     const struct tern_pool *pool = &client->pool;
-    const struct tern_dns_stats *dns = tern_dns_stats(client->settings->profile->dns);
+    const struct tern_dns_stats *dns = tern_dns_stats(client->settings->own.profile->dns);
 
     *out = client->stats;
     out->connections_idle = pool->idle_count;
@@ -234,7 +234,7 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
 
 const char *tern_client_name(const struct tern_client *client)
 {
-    return client->settings->profile->config.name;
+    return client->settings->own.profile->config.name;
 }
 
 struct tern_engine *tern_client_engine(const struct tern_client *client)

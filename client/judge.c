@@ -13,6 +13,18 @@ static struct tern_engine *engine_of(const struct tern_call *call)
     return call->client->engine;
 }
 
+void tern_call_settle(struct tern_call *call)
+{
+    call->site = tern_settings_site(call->settings, &call->origin.host);
+    call->profile = call->site->profile;
+    call->result.host_config = call->site->pattern;
+    tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
+    if (call->has_own_policy)
+        return;
+    call->redirects_policy = call->site->policy.redirects;
+    call->retries_policy = call->site->policy.retries;
+}
+
 bool tern_call_is_idempotent(const struct tern_call *call)
 {
     static const struct tern_str methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},
@@ -234,6 +246,7 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
     call->next_url = old; /* its memory serves the next hop */
     call->origin =
         (struct tern_origin){.is_secure = call->url.scheme.len == 5, .port = call->url.port, .host = call->url.host};
+    tern_call_settle(call);
     if (call->to_get) {
         tern_buf_clear(&call->method);
         if (tern_buf_append_str(&call->method, TERN_STR("GET")) != TERN_OK)
@@ -268,6 +281,7 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
     call->next = TERN_CALL_NEXT_NONE;
     *result = (struct tern_result){.attempt = is_hop ? 1 : result->attempt + 1,
                                    .hop = result->hop + is_hop,
+                                   .host_config = call->site->pattern,
                                    .hops = call->hops,
                                    .hop_count = call->hop_count,
                                    .times = {.start_ns = result->times.start_ns}};

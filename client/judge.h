@@ -5,6 +5,9 @@
 
 #include "client/call.h"
 
+/* Finds what holds for the present hop's host. */
+void tern_call_settle(struct tern_call *call);
+
 /* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the way. */
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head);
 

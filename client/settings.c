@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "policy/breaker.h"
 #include "policy/rate.h"
 #include "policy/redirect.h"
@@ -64,22 +65,22 @@ enum tern_error tern_settings_check_retries(struct tern_retries *config, struct 
 
 /* ---- copying ---- */
 
-static enum tern_error take_redirects(struct tern_settings *settings, const struct tern_redirects *from,
-                                      struct tern_fault *why)
+static enum tern_error take_redirects(struct tern_settings *settings, struct tern_site *site,
+                                      const struct tern_redirects *from, struct tern_fault *why)
 {
     struct tern_redirects *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
 
-    settings->policy.redirects = copy;
+    site->policy.redirects = copy;
     return copy != NULL ? tern_settings_check_redirects(copy, why) : tern_fault_plain(why, TERN_ENOMEM);
 }
 
-static enum tern_error take_retries(struct tern_settings *settings, const struct tern_retries *from,
-                                    struct tern_fault *why)
+static enum tern_error take_retries(struct tern_settings *settings, struct tern_site *site,
+                                    const struct tern_retries *from, struct tern_fault *why)
 {
     struct tern_retries *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
     enum tern_error error;
 
-    settings->policy.retries = copy;
+    site->policy.retries = copy;
     if (copy == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     if ((error = tern_settings_check_retries(copy, why)) != TERN_OK)
@@ -107,24 +108,25 @@ static const char *refuses_address(void *user, const struct tern_origin *origin,
     }
 }
 
-static enum tern_error take_gate(struct tern_settings *settings, const struct tern_gate *from, struct tern_fault *why)
+static enum tern_error take_gate(struct tern_site *site, const struct tern_gate *from, struct tern_fault *why)
 {
-    struct tern_profile *profile = settings->profile;
+    struct tern_profile *profile = site->profile;
     struct tern_gate_rules *rules = tern_keep_alloc(&profile->keep, sizeof(*rules));
 
     if (rules == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
-    settings->gate = rules;
-    settings->policy.gate = &rules->config;
+    site->gate = rules;
+    site->policy.gate = &rules->config;
     profile->gate = (struct tern_address_gate){.refuses = refuses_address, .user = rules};
     return tern_gate_compile(rules, from, &profile->keep, why);
 }
 
-static enum tern_error take_rate(struct tern_settings *settings, const struct tern_rate *from, struct tern_fault *why)
+static enum tern_error take_rate(struct tern_settings *settings, struct tern_site *site, const struct tern_rate *from,
+                                 struct tern_fault *why)
 {
     struct tern_rate *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
 
-    settings->policy.rate = copy;
+    site->policy.rate = copy;
     if (copy == NULL || !tern_keep_text(&settings->keep, &copy->group))
         return tern_fault_plain(why, TERN_ENOMEM);
     if (copy->calls == 0)
@@ -138,12 +140,12 @@ static enum tern_error take_rate(struct tern_settings *settings, const struct te
     return TERN_OK;
 }
 
-static enum tern_error take_breaker(struct tern_settings *settings, const struct tern_breaker *from,
-                                    struct tern_fault *why)
+static enum tern_error take_breaker(struct tern_settings *settings, struct tern_site *site,
+                                    const struct tern_breaker *from, struct tern_fault *why)
 {
     struct tern_breaker *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
 
-    settings->policy.breaker = copy;
+    site->policy.breaker = copy;
     if (copy == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     if (copy->failure_percent > 100)
@@ -165,22 +167,169 @@ static enum tern_error take_breaker(struct tern_settings *settings, const struct
     return check_statuses("policy.breaker.statuses", copy->statuses, copy->status_count, why);
 }
 
-static enum tern_error take_policy(struct tern_settings *settings, const struct tern_policy *from,
-                                   struct tern_fault *why)
+static enum tern_error take_policy(struct tern_settings *settings, struct tern_site *site,
+                                   const struct tern_policy *from, struct tern_fault *why)
 {
     enum tern_error error = TERN_OK;
 
     if (from->gate != NULL)
-        error = take_gate(settings, from->gate, why);
+        error = take_gate(site, from->gate, why);
     if (error == TERN_OK && from->redirects != NULL)
-        error = take_redirects(settings, from->redirects, why);
+        error = take_redirects(settings, site, from->redirects, why);
     if (error == TERN_OK && from->retries != NULL)
-        error = take_retries(settings, from->retries, why);
+        error = take_retries(settings, site, from->retries, why);
     if (error == TERN_OK && from->rate != NULL)
-        error = take_rate(settings, from->rate, why);
+        error = take_rate(settings, site, from->rate, why);
     if (error == TERN_OK && from->breaker != NULL)
-        error = take_breaker(settings, from->breaker, why);
+        error = take_breaker(settings, site, from->breaker, why);
     return error;
+}
+
+/* ---- hosts ---- */
+
+/* Of a host's configuration what is set holds. */
+#define OVERRIDE(field)                                                                                                \
+    do {                                                                                                               \
+        if (own->field != 0)                                                                                           \
+            out->field = own->field;                                                                                   \
+    } while (0)
+
+static void merge_limits(struct tern_limits *out, const struct tern_limits *own)
+{
+    OVERRIDE(h2_quiet_ns);
+    OVERRIDE(h2_ack_ns);
+    OVERRIDE(tcp_unacked_ns);
+    OVERRIDE(head_line_bytes_max);
+    OVERRIDE(head_bytes_max);
+    OVERRIDE(head_fields_max);
+    OVERRIDE(informational_max);
+    OVERRIDE(body_window_bytes);
+    OVERRIDE(body_window_bytes_max);
+}
+
+static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
+{
+    if (own == NULL)
+        return;
+    OVERRIDE(gate);
+    OVERRIDE(redirects);
+    OVERRIDE(retries);
+    OVERRIDE(hedging);
+    OVERRIDE(rate);
+    OVERRIDE(breaker);
+}
+
+static bool has_field(const struct tern_client_config *config, struct tern_str name)
+{
+    for (size_t i = 0; i < config->field_count; i++)
+        if (tern_str_ieq(config->fields[i].name, name))
+            return true;
+    return false;
+}
+
+/* Its own fields, then those of the client that have other names. */
+static bool merge_fields(struct tern_settings *settings, struct tern_client_config *out,
+                         const struct tern_client_config *own)
+{
+    size_t count = own->field_count;
+    struct tern_field *fields;
+
+    if (own->field_count == 0)
+        return true;
+    fields = tern_keep_alloc(&settings->keep, (own->field_count + out->field_count) * sizeof(*fields));
+    if (fields == NULL)
+        return false;
+    memcpy(fields, own->fields, own->field_count * sizeof(*fields));
+    for (size_t i = 0; i < out->field_count; i++)
+        if (!has_field(own, out->fields[i].name))
+            fields[count++] = out->fields[i];
+    out->fields = fields;
+    out->field_count = count;
+    return true;
+}
+
+/* *out is the client's configuration, and becomes the host's; policy is room for the merged one. */
+static bool merge(struct tern_settings *settings, struct tern_client_config *out, const struct tern_client_config *own,
+                  struct tern_policy *policy)
+{
+    static const struct tern_tls_config no_tls;
+    const struct tern_timeouts base = out->timeouts;
+
+    tern_timeouts_resolve(&out->timeouts, &own->timeouts, &base);
+    merge_limits(&out->limits, &own->limits);
+    if (memcmp(&own->tls, &no_tls, sizeof(no_tls)) != 0)
+        out->tls = own->tls;
+    OVERRIDE(ip_family);
+    OVERRIDE(http_mode);
+    OVERRIDE(h2_coalesce);
+    OVERRIDE(interface);
+    OVERRIDE(unix_socket);
+    OVERRIDE(user_agent);
+    if (own->connect_to_count != 0) {
+        out->connect_to = own->connect_to;
+        out->connect_to_count = own->connect_to_count;
+    }
+    *policy = out->policy != NULL ? *out->policy : (struct tern_policy){0};
+    merge_policy(policy, own->policy);
+    out->policy = policy;
+    return merge_fields(settings, out, own);
+}
+
+static enum tern_error take_host(struct tern_settings *settings, struct tern_site *site,
+                                 const struct tern_client_config *config, const struct tern_host_config *host,
+                                 struct tern_fault *why)
+{
+    struct tern_client_config merged = *config;
+    struct tern_profile *base = settings->own.profile;
+    struct tern_policy policy;
+    enum tern_error error;
+
+    if (host->config == NULL)
+        return tern_fault_set(why, TERN_ECONFIG, "hosts: one without config");
+    error = tern_match_parse(&site->match, tern_str(host->host), why);
+    if (error != TERN_OK)
+        return error;
+    site->pattern = host->host;
+    if (!tern_keep_text(&settings->keep, &site->pattern) || !merge(settings, &merged, host->config, &policy))
+        return tern_fault_plain(why, TERN_ENOMEM);
+    error = tern_profile_new(base->engine, &merged, base, NULL, &site->profile, why);
+    return error == TERN_OK ? take_policy(settings, site, &policy, why) : error;
+}
+
+static enum tern_error take_hosts(struct tern_settings *settings, const struct tern_client_config *config,
+                                  struct tern_fault *why)
+{
+    enum tern_error error = TERN_OK;
+
+    if (config->host_count == 0)
+        return TERN_OK;
+    if (config->host_count > TERN_HOST_CONFIGS_MAX)
+        return tern_fault_set(why, TERN_ECONFIG, "host_count %zu: at most %d", config->host_count,
+                              TERN_HOST_CONFIGS_MAX);
+    settings->hosts = tern_keep_alloc(&settings->keep, config->host_count * sizeof(*settings->hosts));
+    if (settings->hosts == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    memset(settings->hosts, 0, config->host_count * sizeof(*settings->hosts));
+    while (error == TERN_OK && settings->host_count < config->host_count) {
+        size_t i = settings->host_count++;
+
+        error = take_host(settings, &settings->hosts[i], config, &config->hosts[i], why);
+    }
+    return error;
+}
+
+const struct tern_site *tern_settings_site(const struct tern_settings *settings, const struct tern_host *host)
+{
+    const struct tern_site *best = &settings->own;
+
+    for (size_t i = 0; i < settings->host_count; i++) {
+        const struct tern_site *site = &settings->hosts[i];
+
+        if (tern_match_host(&site->match, host) &&
+            (best == &settings->own || tern_match_rank(&site->match) > tern_match_rank(&best->match)))
+            best = site;
+    }
+    return best;
 }
 
 /* ---- life ---- */
@@ -195,9 +344,11 @@ enum tern_error tern_settings_new(struct tern_engine *engine, const struct tern_
     if (settings == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     settings->refs = 1;
-    error = tern_profile_new(engine, config, seams, &settings->profile, why);
+    error = tern_profile_new(engine, config, NULL, seams, &settings->own.profile, why);
     if (error == TERN_OK && config != NULL && config->policy != NULL)
-        error = take_policy(settings, config->policy, why);
+        error = take_policy(settings, &settings->own, config->policy, why);
+    if (error == TERN_OK && config != NULL)
+        error = take_hosts(settings, config, why);
     if (error != TERN_OK) {
         tern_settings_release(settings);
         return error;
@@ -216,7 +367,9 @@ void tern_settings_release(struct tern_settings *settings)
 {
     if (settings == NULL || --settings->refs > 0)
         return;
-    tern_profile_release(settings->profile);
+    for (size_t i = 0; i < settings->host_count; i++)
+        tern_profile_release(settings->hosts[i].profile);
+    tern_profile_release(settings->own.profile);
     tern_keep_deinit(&settings->keep);
     tern_mem_free(settings);
 }

@@ -8,13 +8,24 @@
 #include "policy/gate.h"
 #include "pool/profile.h"
 
-struct tern_settings {
-    uint32_t refs;
+/* How a part of the world is treated. */
+struct tern_site {
+    const char *pattern;                /* NULL: the client's own configuration */
+    struct tern_match match;            /* of it */
     struct tern_profile *profile;       /* owned count */
     struct tern_policy policy;          /* every default filled in */
     const struct tern_gate_rules *gate; /* policy.gate, compiled. The profile's: its connections may outlive these */
-    struct tern_keep keep;              /* what policy points at */
 };
+
+struct tern_settings {
+    uint32_t refs;
+    struct tern_site own;
+    struct tern_site *hosts; /* host_count of them */
+    size_t host_count;
+    struct tern_keep keep; /* what policies point at */
+};
+
+#define TERN_HOST_CONFIGS_MAX 4096
 
 /* Checks and copies config (NULL: all defaults). On success *out has one reference. Errors: as tern_client_new. */
 TERN_MUST_USE enum tern_error tern_settings_new(struct tern_engine *engine, const struct tern_client_config *config,
@@ -22,6 +33,9 @@ TERN_MUST_USE enum tern_error tern_settings_new(struct tern_engine *engine, cons
                                                 struct tern_fault *why);
 struct tern_settings *tern_settings_acquire(struct tern_settings *settings);
 void tern_settings_release(struct tern_settings *settings);
+
+/* What holds for a host: the most specific pattern that matches, of equal ones the first. Borrowed from settings. */
+const struct tern_site *tern_settings_site(const struct tern_settings *settings, const struct tern_host *host);
 
 /* The parts of a policy that a call may have of its own, checked and with defaults filled in; the lists in them are
  * borrowed. Errors: TERN_ECONFIG. */

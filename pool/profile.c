@@ -13,9 +13,10 @@
 
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
-_Static_assert(sizeof(struct tern_client_config) == 464,
-               "declare the new field in shape_build, or say here that it does not shape: "
-               "name, timeouts, limits, dns (but overrides), policy (but its gate), h2_coalesce, user_agent, fields");
+_Static_assert(
+    sizeof(struct tern_client_config) == 480,
+    "declare the new field in shape_build, or say here that it does not shape: "
+    "name, timeouts, limits, dns (but overrides), policy (but its gate), hosts, h2_coalesce, user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 88, "a new field of tern_dns_config: does it shape?");
 
 #define TEXT_MAX 4096     /* a name, path or field value in a configuration: longer is a mistake, not a wish */
@@ -413,6 +414,10 @@ static enum tern_error make_dns(struct tern_profile *profile, const struct tern_
     struct tern_resolver *resolver = NULL;
     enum tern_error error = TERN_OK;
 
+    if (profile->base != NULL) {
+        profile->dns = profile->base->dns;
+        return TERN_OK;
+    }
     if (seams->new_resolver != NULL)
         error = seams->new_resolver(profile->engine, &resolver, seams->user);
     if (error != TERN_OK)
@@ -450,7 +455,8 @@ static enum tern_error build(struct tern_profile *profile, const struct tern_cli
 }
 
 enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
-                                 const struct tern_pool_seams *seams, struct tern_profile **out, struct tern_fault *why)
+                                 struct tern_profile *base, const struct tern_pool_seams *seams,
+                                 struct tern_profile **out, struct tern_fault *why)
 {
     static const struct tern_client_config defaults;
     struct tern_profile *profile = tern_mem_calloc(1, sizeof(*profile));
@@ -460,6 +466,7 @@ enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_c
         return tern_fault_plain(why, TERN_ENOMEM);
     profile->refs = 1;
     profile->engine = engine;
+    profile->base = base != NULL ? tern_profile_acquire(base) : NULL;
     tern_buf_init(&profile->shape, SHAPE_BYTES_MAX);
     error = build(profile, config != NULL ? config : &defaults, seams, why);
     if (error != TERN_OK) {
@@ -480,7 +487,9 @@ void tern_profile_release(struct tern_profile *profile)
 {
     if (profile == NULL || --profile->refs > 0)
         return;
-    if (profile->dns != NULL)
+    if (profile->base != NULL)
+        tern_profile_release(profile->base);
+    else if (profile->dns != NULL)
         tern_dns_free(profile->dns);
     if (profile->tls != NULL)
         tern_tls_profile_release(profile->tls);

@@ -63,7 +63,8 @@ struct tern_profile {
     struct tern_sockaddr bind;
     struct tern_sockaddr unix_address; /* len 0: none */
     struct tern_tls_profile *tls;      /* owned */
-    struct tern_dns *dns;              /* owned */
+    struct tern_dns *dns;              /* owned, or base's */
+    struct tern_profile *base;         /* owned count, or NULL */
     struct tern_keep keep;             /* what config points at */
     struct tern_engine *engine;
     struct tern_address_gate gate; /* set by the owner before the first use; refuses NULL: none */
@@ -77,11 +78,11 @@ struct tern_pool_seams {
     void *user;
 };
 
-/* Checks and copies config (NULL: all defaults). On success *out has one reference. The name cache of resolver is not
- * shared with an earlier profile. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
+/* Checks and copies config (NULL: all defaults). On success *out has one reference. base is the profile whose
+ * resolver and name cache it shares; with NULL it has its own, made by seams. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
-                                               const struct tern_pool_seams *seams, struct tern_profile **out,
-                                               struct tern_fault *why);
+                                               struct tern_profile *base, const struct tern_pool_seams *seams,
+                                               struct tern_profile **out, struct tern_fault *why);
 struct tern_profile *tern_profile_acquire(struct tern_profile *profile);
 void tern_profile_release(struct tern_profile *profile);
 

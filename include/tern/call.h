@@ -150,6 +150,8 @@ struct tern_result {
     const struct tern_hop
         *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
     size_t hop_count;
+    const char *host_config; /* the pattern of the tern_host_config that held for the last hop, or NULL: none did.
+                                Borrowed until on_done returns */
     uint16_t status; /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;

@@ -169,6 +169,17 @@ enum tern_http_mode {
     TERN_HTTP_MODE_2_ONLY /* HTTP/2 and nothing else: over plaintext by prior knowledge (RFC 9113 3.3) */
 };
 
+struct tern_client_config;
+
+/* Hosts that are treated in a way of their own. config says what differs: what is 0 or NULL in it is as in the client's
+ * own configuration, field by field in timeouts, limits and policy; tls as a whole; its fields come before the client's,
+ * which are sent too unless they have the same name. There is one pool and one resolver: name, dns, hosts and those limits
+ * that bound connections (connections_max to connection_uses_max, warm_*, memory) are not looked at. */
+struct tern_host_config {
+    const char *host; /* a pattern (tern/policy.h). Of several that match a URL's host the most specific one holds */
+    const struct tern_client_config *config;
+};
+
 struct tern_client_config {
     const char *name; /* what tern_client_name gives, to tell clients apart. Default "default" */
     struct tern_timeouts timeouts;
@@ -188,7 +199,9 @@ struct tern_client_config {
     const struct tern_connect_to *connect_to; /* shapes */
     size_t connect_to_count;
 
-    const struct tern_policy *policy; /* NULL: all of it off */
+    const struct tern_policy *policy;     /* NULL: all of it off */
+    const struct tern_host_config *hosts; /* what differs by host. At most 4,096 */
+    size_t host_count;
 
     const char *user_agent;          /* Default "tern/VERSION"; "": none is sent */
     const struct tern_field *fields; /* sent with each call, unless it has a field of that name itself */

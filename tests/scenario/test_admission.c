@@ -223,9 +223,9 @@ static void test_deadline_that_has_passed(void **state)
     (void)state;
     open_hosts(&s, NULL, false);
     assert_int_equal(tern_host_parse(&origin.host, TERN_STR("a.test"), NULL), TERN_OK);
-    tern_timeouts_resolve(&timeouts, NULL, &s.client->settings->profile->config.timeouts);
+    tern_timeouts_resolve(&timeouts, NULL, &s.client->settings->own.profile->config.timeouts);
     exchange = (struct tern_exchange){.events = &events,
-                                      .profile = s.client->settings->profile,
+                                      .profile = s.client->settings->own.profile,
                                       .origin = &origin,
                                       .timeouts = &timeouts,
                                       .total_deadline_ns = tern_engine_now(s.engine),

@@ -126,6 +126,9 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     seen->result = *result;
     seen->result.hops = NULL; /* they were lent */
     note_hops(seen, result);
+    snprintf(seen->host_config, sizeof(seen->host_config), "%s",
+             result->host_config != NULL ? result->host_config : "");
+    seen->result.host_config = NULL;
     if (result->fault.error == TERN_OK)
         note(seen, "done");
     else

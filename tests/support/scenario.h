@@ -28,7 +28,8 @@ struct seen {
     tern_call_id id;
     char text[4096];
     size_t len;
-    size_t body_bytes; /* bodies over 64 bytes are only counted: "body 1000 bytes" */
+    char host_config[64]; /* the pattern that held, or "" */
+    size_t body_bytes;    /* bodies over 64 bytes are only counted: "body 1000 bytes" */
     bool in_body;
     uint32_t dones;
     char audit[2048]; /* of the redirects, a line each: "301 http://a.test/ > http://b.test/ GET -body -secrets", or the

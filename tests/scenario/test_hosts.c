@@ -1,0 +1,165 @@
+/* What differs by host: which configuration a call gets, why, and that it stays the other's nowhere. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scenario.h"
+
+#define B_ADDRESS "192.0.2.2:80"
+
+static void open_with(struct scenario *s, const struct tern_client_config *config)
+{
+    scenario_open(s, config);
+    fakedns_answer(s->servers, "b.test", "192.0.2.2", 60);
+    fakedns_answer(s->servers, "x.b.test", "192.0.2.2", 60);
+    fakedns_answer(s->servers, "y.x.b.test", "192.0.2.2", 60);
+    simio_listen(s->sim, B_ADDRESS);
+}
+
+static const struct tern_field key_a[] = {{TERN_STR("X-Key"), TERN_STR("for-a"), TERN_FIELD_SECRET}};
+static const struct tern_client_config for_a = {
+    .fields = key_a, .field_count = 1, .user_agent = "agent-a", .timeouts = {.read_ns = TERN_S}};
+static const struct tern_client_config below_b = {.user_agent = "below"};
+static const struct tern_client_config for_x = {.user_agent = "x"};
+static const struct tern_client_config for_all = {.user_agent = "all"};
+
+static void test_the_most_specific_pattern_holds(void **state)
+{
+    const struct tern_host_config hosts[] = {
+        {"*", &for_all}, {"*.b.test", &below_b}, {"x.b.test", &for_x}, {"a.test", &for_a}};
+    static const struct {
+        const char *url, *pattern, *agent;
+    } cases[] = {{"http://A.test./", "a.test", "User-Agent: agent-a\r\n"},
+                 {"http://b.test/", "*", "User-Agent: all\r\n"},
+                 {"http://x.b.test/", "x.b.test", "User-Agent: x\r\n"},
+                 {"http://y.x.b.test/", "*.b.test", "User-Agent: below\r\n"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scenario s;
+        struct simio_peer *peer;
+        struct seen *call;
+
+        open_with(&s, &(struct tern_client_config){.hosts = hosts, .host_count = 4});
+        call = scenario_get(&s, cases[i].url);
+        peer = scenario_accept_at(&s, i == 0 ? SCENARIO_ADDRESS : B_ADDRESS);
+        assert_true(scenario_heard(peer, cases[i].agent));
+        simio_say(peer, "HTTP/1.1 204 X\r\n\r\n");
+        scenario_run(&s, 0);
+        seen_is(call, "head 204 | done");
+        assert_string_equal(call->host_config, cases[i].pattern);
+        scenario_close(&s);
+    }
+}
+
+static void test_fields_are_added_and_replaced(void **state)
+{
+    const struct tern_field common[] = {{TERN_STR("x-key"), TERN_STR("common"), 0},
+                                        {TERN_STR("X-Common"), TERN_STR("1"), 0}};
+    const struct tern_host_config hosts[] = {{"a.test", &for_a}};
+    struct scenario s;
+    struct simio_peer *peer;
+
+    (void)state;
+    open_with(&s, &(struct tern_client_config){
+                      .hosts = hosts, .host_count = 1, .fields = common, .field_count = 2, .user_agent = "own"});
+    scenario_get(&s, "http://a.test/");
+    simio_expect(scenario_accept(&s), "GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: agent-a\r\nAccept: */*\r\n"
+                                      "X-Key: for-a\r\nX-Common: 1\r\n\r\n");
+    scenario_get(&s, "http://b.test/");
+    peer = scenario_accept_at(&s, B_ADDRESS);
+    simio_expect(peer, "GET / HTTP/1.1\r\nHost: b.test\r\nUser-Agent: own\r\nAccept: */*\r\n"
+                       "x-key: common\r\nX-Common: 1\r\n\r\n");
+    scenario_run(&s, TERN_S);
+    seen_is(s.seen[0], "done EREAD_TIMEOUT WAIT"); /* its own limit */
+    seen_is(s.seen[1], "");
+    scenario_close(&s);
+}
+
+/* Each hop has the configuration of its host. */
+static void test_a_redirect_changes_it(void **state)
+{
+    const struct tern_redirects follow = {0};
+    const struct tern_policy policy = {.redirects = &follow};
+    const struct tern_host_config hosts[] = {{"a.test", &for_a}};
+    struct scenario s;
+    struct simio_peer *a, *b;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s,
+              &(struct tern_client_config){.policy = &policy, .hosts = hosts, .host_count = 1, .user_agent = "own"});
+    call = scenario_get(&s, "http://a.test/");
+    a = scenario_accept(&s);
+    assert_true(scenario_heard(a, "X-Key: for-a"));
+    simio_say(a, "HTTP/1.1 302 X\r\nLocation: http://b.test/\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    b = scenario_accept_at(&s, B_ADDRESS);
+    simio_expect(b, "GET / HTTP/1.1\r\nHost: b.test\r\nUser-Agent: own\r\nAccept: */*\r\n\r\n");
+    scenario_run(&s, 2 * TERN_S); /* and not the other's limit */
+    simio_say(b, "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "head 204 | done");
+    assert_string_equal(call->host_config, "");
+    scenario_close(&s);
+}
+
+static void test_policies_by_host(void **state)
+{
+    const struct tern_redirects follow = {0};
+    const struct tern_policy follows = {.redirects = &follow};
+    const struct tern_client_config follower = {.policy = &follows};
+    const struct tern_host_config hosts[] = {{"192.0.2.0/24", &follower}};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &(struct tern_client_config){.hosts = hosts, .host_count = 1});
+    call = scenario_get(&s, "http://a.test/"); /* the pattern is for URLs, not for what a name leads to */
+    peer = scenario_accept(&s);
+    simio_say(peer, "HTTP/1.1 302 X\r\nLocation: /n\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "head 302 | done");
+    call = scenario_get(&s, "http://192.0.2.1/");
+    peer = scenario_accept(&s);
+    simio_say(peer, "HTTP/1.1 302 X\r\nLocation: /n\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "");
+    simio_say(peer, "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "head 204 | done");
+    scenario_close(&s);
+}
+
+static void test_refused_configurations(void **state)
+{
+    const struct tern_client_config wrong = {.http_mode = (enum tern_http_mode)9};
+    const struct tern_host_config cases[] = {{"*.", &for_a}, {"a.test", NULL}, {"a.test", &wrong}, {NULL, &for_a}};
+    struct tern_engine *engine;
+    struct tern_client *client;
+
+    (void)state;
+    assert_int_equal(tern_engine_new(NULL, &engine, NULL), TERN_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct tern_client_config config = {.hosts = &cases[i], .host_count = 1};
+
+        assert_int_equal(tern_client_new(engine, &config, &client, NULL), TERN_ECONFIG);
+    }
+    assert_int_equal(tern_engine_free(engine), TERN_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_most_specific_pattern_holds), cmocka_unit_test(test_fields_are_added_and_replaced),
+        cmocka_unit_test(test_a_redirect_changes_it),           cmocka_unit_test(test_policies_by_host),
+        cmocka_unit_test(test_refused_configurations),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
