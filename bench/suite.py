@@ -13,7 +13,7 @@ import tempfile
 import plot
 
 BODY = "/bytes/128"
-H2C, H2 = "--http2-prior-knowledge", "--http2"
+H1, H2C, H2 = "--http1.1", "--http2-prior-knowledge", "--http2"
 
 # name, path, options; n is the number of requests of a full run. "tls" among the options asks over TLS.
 WORKS = [
@@ -23,14 +23,14 @@ WORKS = [
     ("HTTP/1.1, open loop, 10,000/s", BODY, 20000, ["-c", 64, "--rate", 10000]),
     ("h2c, 64 streams", BODY, 100000, ["-c", 64, H2C]),
     ("h2c, open loop, 10,000/s", BODY, 20000, ["-c", 64, "--rate", 10000, H2C]),
-    ("TLS HTTP/1.1, 16 in flight", BODY, 50000, ["-c", 16, "tls"]),
+    ("TLS HTTP/1.1, 16 in flight", BODY, 50000, ["-c", 16, H1, "tls"]),
     ("TLS h2, 64 streams", BODY, 100000, ["-c", 64, H2, "tls"]),
     ("new connection each", BODY, 5000, ["-c", 4, "--close"]),
-    ("new connection each, TLS resumed", BODY, 500, ["-c", 4, "--close", "tls"]),
-    ("new connection each, TLS full", BODY, 250, ["-c", 4, "--close", "--no-resumption", "tls"]),
+    ("new connection each, TLS resumed", BODY, 500, ["-c", 4, "--close", H1, "tls"]),
+    ("new connection each, TLS full", BODY, 250, ["-c", 4, "--close", "--no-resumption", H1, "tls"]),
     ("100 MiB, HTTP/1.1", "/bytes/104857600", 10, ["-c", 1]),
     ("100 MiB, h2c", "/bytes/104857600", 10, ["-c", 1, H2C]),
-    ("100 MiB, TLS HTTP/1.1", "/bytes/104857600", 5, ["-c", 1, "tls"]),
+    ("100 MiB, TLS HTTP/1.1", "/bytes/104857600", 5, ["-c", 1, H1, "tls"]),
     ("upload of 64 KiB, HTTP/1.1", "/upload", 10000, ["-c", 4, "--upload", 65536]),
     ("upload of 64 KiB, h2c", "/upload", 10000, ["-c", 4, "--upload", 65536, H2C]),
     ("every 10th cancelled, HTTP/1.1", BODY, 20000, ["-c", 16, "--cancel-every", 10]),

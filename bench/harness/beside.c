@@ -28,7 +28,7 @@ static void on_wave_done(void *user, tern_call_id call, const struct tern_result
 
 /* A call that is told of no connection of an earlier wave dials its own: a connect_to for a host that nobody asks for
  * changes nothing but the pool's key. */
-static bool open_wave(struct bench_worker *worker, struct tern_client_config *config, uint32_t first, uint32_t count)
+static bool open_wave(struct bench_worker *worker, struct tern_client_config config, uint32_t first, uint32_t count)
 {
     static const struct tern_handlers handlers = {.on_done = on_wave_done};
     struct tern_request request = {.url = tern_str(worker->options->url)};
@@ -39,9 +39,9 @@ static bool open_wave(struct bench_worker *worker, struct tern_client_config *co
 
     snprintf(host, sizeof(host), "wave-%u.invalid", first);
     apart.host = host;
-    config->connect_to = &apart;
-    config->connect_to_count = 1;
-    if (tern_client_configure(worker->beside, config, &why) != TERN_OK)
+    config.connect_to = &apart;
+    config.connect_to_count = 1;
+    if (tern_client_configure(worker->beside, &config, &why) != TERN_OK)
         wave.failed = true;
     for (uint32_t i = 0; i < count && !wave.failed; i++)
         if (tern_call_start(worker->beside, &request, &handlers, &wave, NULL, &why) != TERN_OK)
@@ -68,11 +68,11 @@ bool bench_idle_open(struct bench_worker *worker)
         fprintf(stderr, "load: %s\n", why.text);
         return false;
     }
-    if (!open_wave(worker, &config, 0, wanted < WAVE ? wanted : WAVE)) /* what is made once is made by these */
+    if (!open_wave(worker, config, 0, wanted < WAVE ? wanted : WAVE)) /* what is made once is made by these */
         return false;
     before_kb = bench_rss_kb();
     for (uint32_t open = wanted < WAVE ? wanted : WAVE; open < wanted; open += WAVE)
-        if (!open_wave(worker, &config, open, wanted - open < WAVE ? wanted - open : WAVE))
+        if (!open_wave(worker, config, open, wanted - open < WAVE ? wanted - open : WAVE))
             return false;
     if (wanted > WAVE)
         worker->idle_kb = (double)(bench_rss_kb() - before_kb) / (wanted - WAVE);

@@ -52,6 +52,12 @@ class Load(case.Case):
     def test_closed_loop(self):
         self.assert_counts(self.load("/bytes/128", "-c", 4, "-n", 500, "--http1.1"), 500, 128, connections=4)
 
+    def test_the_warm_up_is_not_counted(self):
+        for loop in ((), ("--rate", 5000)):
+            report = self.load("/bytes/128", "-c", 4, "-n", 100, "--warm-up", 20, *loop)
+            self.assertEqual((report["requests"], report["errors"], report["bytes"]), (100, 0, 12800))
+        self.assertEqual(self.origin.stats()["requests"], 240)
+
     def test_fewer_requests_than_in_flight(self):
         self.assert_counts(self.load("/bytes/7", "-c", 8, "-n", 3), 3, 7, connections=3)
 
@@ -63,7 +69,7 @@ class Load(case.Case):
         self.assert_counts(report, 500, 128, connections=1)
 
     def test_tls_and_resumption(self):
-        report = self.load("/bytes/128", "-c", 1, "-n", 6, "--close", tls=True)
+        report = self.load("/bytes/128", "-c", 1, "-n", 6, "--close", "--http1.1", tls=True)
         self.assert_counts(report, 6, 128, connections=6)
         self.assertEqual((report["tls_handshakes"], report["tls_resumed"]), (6, 5))
 
