@@ -49,7 +49,7 @@ def chart(title, series, x_label, y_label, log_x=False, log_y=False, falling_x=F
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
              f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
              _text(LEFT, 24, title, "start", 'font-size="16"'),
-             _text((LEFT + right) / 2, HEIGHT - 12, x_label), _text(LEFT, TOP - 4, y_label, "end")]
+             _text((LEFT + right) / 2, HEIGHT - 12, x_label), _text(8, TOP - 4, y_label, "start")]
     for tick in xs.ticks():
         x, _ = place(tick, ys.low)
         parts += [f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="#ddd"/>', _text(x, bottom + 18, f"{tick:g}")]
