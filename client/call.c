@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "client/admission.h"
 #include "client/build.h"
+#include "client/hooks.h"
 #include "client/judge.h"
 #include "client/trace.h"
 
@@ -112,6 +113,8 @@ static void finish(struct tern_call *call, bool is_silent)
     client->stats.calls_live--;
     tern_slots_release(&client->engine->calls, call->id);
     tern_body_reader_deinit(&call->body);
+    if (!is_silent && result->fault.error != TERN_OK)
+        tern_call_hook_error(call);
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
     tern_call_admission_end(call, NULL);
@@ -310,6 +313,7 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     call->result.status = head->status;
     call->result.version = head->version;
     tern_call_admission_heard(call, head);
+    tern_call_hook_response(call, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
@@ -357,13 +361,18 @@ static void on_exchange_end(struct tern_exchange *exchange)
     bool has_failed = call->result.fault.error != TERN_OK;
     bool again = call->next == TERN_CALL_NEXT_NONE && has_failed && may_replay(call);
 
-    if (call->state != TERN_CALL_RUNNING)
-        return; /* cancelled in the body's rewind: it ends from its task */
-    if (!again)
+    if (!again && call->state == TERN_CALL_RUNNING) {
         tern_call_admission_end(call, has_failed ? &call->result.fault : NULL);
+        if (call->next == TERN_CALL_NEXT_NONE && has_failed)
+            (void)tern_call_judge_failure(call);
+    }
+    if (has_failed && call->state == TERN_CALL_RUNNING && (again || call->next != TERN_CALL_NEXT_NONE))
+        tern_call_hook_error(call); /* else it is the call's end, which tells it */
+    if (call->state != TERN_CALL_RUNNING)
+        return; /* cancelled in the body's rewind, or by a hook: it ends from its task */
     if (again)
         replay(call);
-    else if (call->next != TERN_CALL_NEXT_NONE || (has_failed && tern_call_judge_failure(call)))
+    else if (call->next != TERN_CALL_NEXT_NONE)
         go_on(call);
     else
         finish(call, false);
@@ -435,6 +444,9 @@ static void begin_attempt(struct tern_call *call)
 
     if (!passes_gate(call) || !is_admitted(call))
         return;
+    tern_call_hook_request(call);
+    if (call->state != TERN_CALL_NEW)
+        return; /* cancelled in there: it ends from its task */
     exchange->events = call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
     exchange->profile = call->profile;
     exchange->origin = &call->origin;

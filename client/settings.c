@@ -182,6 +182,11 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
         error = take_rate(settings, site, from->rate, why);
     if (error == TERN_OK && from->breaker != NULL)
         error = take_breaker(settings, site, from->breaker, why);
+    if (error == TERN_OK && from->hooks != NULL) {
+        site->policy.hooks = tern_keep_copy(&settings->keep, from->hooks, sizeof(*from->hooks));
+        if (site->policy.hooks == NULL)
+            return tern_fault_plain(why, TERN_ENOMEM);
+    }
     return error;
 }
 
@@ -217,6 +222,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(hedging);
     OVERRIDE(rate);
     OVERRIDE(breaker);
+    OVERRIDE(hooks);
 }
 
 static bool has_field(const struct tern_client_config *config, struct tern_str name)

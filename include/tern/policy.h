@@ -139,6 +139,29 @@ struct tern_breaker {
     uint32_t probes;  /* at once; all of them must do well to close it. Default 1 */
 };
 
+/* ---- hooks ---- */
+
+/* One try at one hop, as a hook is shown it. Borrowed until the hook returns. */
+struct tern_attempt {
+    uint64_t call; /* tern_call_id */
+    uint32_t attempt, hop;
+    struct tern_str method;
+    struct tern_str scheme, authority, target; /* of the URL: scheme "://" authority target */
+    const struct tern_field *fields;           /* of the request, secrets included: take care where they go */
+    size_t field_count;
+};
+
+/* Called for every attempt of every call, from a step, by the calls of a client. They watch, and may do what any callback
+ * may: cancel the call, say. Each may be NULL. */
+struct tern_hooks {
+    void (*on_request)(void *user, const struct tern_attempt *attempt); /* before it goes to the pool */
+    /* The final head, also of a response that is retried or redirected. */
+    void (*on_response)(void *user, const struct tern_attempt *attempt, const struct tern_head *head);
+    /* The attempt ended without a whole response: refused by a policy, failed, timed out or cancelled. */
+    void (*on_error)(void *user, const struct tern_attempt *attempt, const struct tern_fault *fault);
+    void *user;
+};
+
 /* ---- all of it ---- */
 
 struct tern_policy {
@@ -148,6 +171,7 @@ struct tern_policy {
     const struct tern_hedging *hedging;
     const struct tern_rate *rate;
     const struct tern_breaker *breaker;
+    const struct tern_hooks *hooks;
 };
 
 #ifdef __cplusplus

@@ -1,0 +1,146 @@
+/* Hooks: every attempt of every hop is told, once in and once out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scenario.h"
+
+struct log {
+    char text[2048];
+    size_t len;
+    struct scenario *s;
+    const char *cancel_at; /* cancels the call in the hook that notes this */
+};
+
+static void note(struct log *log, const struct tern_attempt *attempt, const char *what)
+{
+    char entry[64];
+
+    assert_true(tern_fields_get(attempt->fields, attempt->field_count, "Accept").ptr != NULL);
+    snprintf(entry, sizeof(entry), "%u.%u %s", attempt->hop, attempt->attempt, what);
+    log->len += (size_t)snprintf(log->text + log->len, sizeof(log->text) - log->len, "%s %.*s %.*s://%.*s%.*s\n", entry,
+                                 (int)attempt->method.len, attempt->method.ptr, (int)attempt->scheme.len,
+                                 attempt->scheme.ptr, (int)attempt->authority.len, attempt->authority.ptr,
+                                 (int)attempt->target.len, attempt->target.ptr);
+    if (log->cancel_at != NULL && strcmp(entry, log->cancel_at) == 0)
+        (void)tern_call_cancel(log->s->engine, attempt->call);
+}
+
+static void on_request(void *user, const struct tern_attempt *attempt)
+{
+    note(user, attempt, "request");
+}
+
+static void on_response(void *user, const struct tern_attempt *attempt, const struct tern_head *head)
+{
+    char what[16];
+
+    snprintf(what, sizeof(what), "%u", head->status);
+    note(user, attempt, what);
+}
+
+static void on_error(void *user, const struct tern_attempt *attempt, const struct tern_fault *fault)
+{
+    note(user, attempt, tern_error_name(fault->error));
+}
+
+static void open_with(struct scenario *s, struct log *log)
+{
+    static const struct tern_redirects redirects;
+    static const struct tern_retries retries;
+    const struct tern_hooks hooks = {on_request, on_response, on_error, log};
+    const struct tern_policy policy = {.redirects = &redirects, .retries = &retries, .hooks = &hooks};
+
+    *log = (struct log){.s = s};
+    scenario_open(s, &(struct tern_client_config){.policy = &policy});
+}
+
+static void test_every_attempt_of_every_hop(void **state)
+{
+    struct scenario s;
+    struct log log;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &log);
+    call = scenario_get(&s, "http://u:p@a.test/one");
+    peer = scenario_accept(&s);
+    simio_say(peer, "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, TERN_S);
+    simio_say(peer, "HTTP/1.1 302 X\r\nLocation: /two\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    simio_reset(peer); /* a kept connection: sent again at once */
+    scenario_run(&s, 0);
+    simio_say(scenario_accept(&s), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | body hi | done");
+    assert_string_equal(log.text, "1.1 request GET http://a.test/one\n"
+                                  "1.1 503 GET http://a.test/one\n"
+                                  "1.2 request GET http://a.test/one\n"
+                                  "1.2 302 GET http://a.test/one\n"
+                                  "2.1 request GET http://a.test/two\n"
+                                  "2.1 TERN_EPEER_RESET GET http://a.test/two\n"
+                                  "2.2 request GET http://a.test/two\n"
+                                  "2.2 200 GET http://a.test/two\n");
+    scenario_close(&s);
+}
+
+static void test_ends_are_told_once(void **state)
+{
+    struct scenario s;
+    struct log log;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &log);
+    call = scenario_get(&s, "http://a.test/");
+    assert_int_equal(tern_call_cancel(s.engine, call->id), TERN_OK);
+    scenario_run(&s, 0);
+    assert_string_equal(log.text, "1.1 request GET http://a.test/\n1.1 TERN_ECANCELLED GET http://a.test/\n");
+    scenario_close(&s);
+}
+
+static void test_a_hook_may_cancel(void **state)
+{
+    static const char *const moments[] = {"1.1 request", "1.1 503", "1.2 TERN_EPEER_RESET"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        struct scenario s;
+        struct log log;
+        struct seen *call;
+
+        open_with(&s, &log);
+        log.cancel_at = moments[i];
+        call = scenario_get(&s, "http://a.test/");
+        if (i > 0) {
+            struct simio_peer *peer = scenario_accept(&s);
+
+            simio_say(peer, "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
+            scenario_run(&s, TERN_S);
+            if (i > 1)
+                simio_reset(peer);
+            scenario_run(&s, TERN_S);
+        }
+        if (strncmp(call->text, "done ECANCELLED", 15) != 0)
+            fail_msg("%s: %s", moments[i], call->text);
+        assert_int_equal(call->dones, 1);
+        scenario_close(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_attempt_of_every_hop),
+        cmocka_unit_test(test_ends_are_told_once),
+        cmocka_unit_test(test_a_hook_may_cancel),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
