@@ -5,26 +5,13 @@
 #   tests/e2e/X.c                what those drive, over the public API alone: tern-X
 #   tests/install/test_X.sh      what is built, as others see it; install.X
 #   tests/sim/test_X.sh          the simulator; sim.X
-# tests/support/*.c is linked into all C tests.
+#   tests/fuzz/corpus/X          inputs that fuzzing found, played once (cmake/fuzz.cmake); fuzz.X
+# tests/support/*.c is linked into all C tests (cmake/support.cmake).
 #
 # A program that cannot run here exits with 77 and shows as skipped. Where TERN_NO_SKIP is set (in CI), it exits with 1,
 # and ./run looks through the log for single cases that cmocka or unittest skipped.
 
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-
-file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c)
-add_library(tern_test INTERFACE)
-target_link_libraries(tern_test INTERFACE tern_internal PkgConfig::CMOCKA)
-if(support_sources)
-    add_library(tern_test_support STATIC ${support_sources})
-    target_link_libraries(tern_test_support PUBLIC tern_internal PkgConfig::CMOCKA)
-    target_link_libraries(tern_test INTERFACE tern_test_support)
-endif()
-
-if(TARGET tern_measure)
-    target_link_libraries(tern_test INTERFACE tern_measure)
-endif()
 
 file(GLOB c_tests CONFIGURE_DEPENDS tests/unit/*/test_*.c tests/scenario/test_*.c)
 foreach(source IN LISTS c_tests)

@@ -5,6 +5,7 @@
 #   tools/deps.sh test         what the tests run; prints the folder with the test servers
 #   tools/deps.sh lint         formatter and checkers
 #   tools/deps.sh coverage     the coverage report
+#   tools/deps.sh fuzz         clang with libFuzzer and the sanitizers
 #   tools/deps.sh peers        what ./run bench peers sets tern beside, as far as it is to be had
 #   tools/deps.sh undici       one more of those, from npm where npm is; prints the folder it is in
 #
@@ -24,6 +25,7 @@ packages_for() {
     test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client ;;
     lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
     coverage) echo gcovr ;;
+    fuzz) echo clang libclang-rt-dev llvm libcmocka-dev ;;
     peers)
         echo valgrind strace openssl wrk nghttp2-client libssl-dev libcurl4-openssl-dev libevent-dev golang-go
         echo golang-golang-x-net-dev python3-httpx
@@ -142,7 +144,7 @@ install_undici() {
 
 here=${0%/*}
 case ${1-} in
-build | test | lint | coverage)
+build | test | lint | coverage | fuzz)
     # shellcheck disable=SC2046
     install_missing $(packages_for "$1")
     case $1 in
@@ -152,5 +154,5 @@ build | test | lint | coverage)
     ;;
 peers) install_peers ;;
 undici) install_undici ;;
-*) die "usage: tools/deps.sh build|test|lint|coverage|peers|undici" ;;
+*) die "usage: tools/deps.sh build|test|lint|coverage|fuzz|peers|undici" ;;
 esac

@@ -1,0 +1,26 @@
+# Fuzz targets (tests/fuzz/README.md), found by place and name:
+#   tests/fuzz/fuzz_X.c     a target; tests/fuzz/corpus/X its inputs, tests/fuzz/X.dict its dictionary, if it has one
+#   fuzz.X                  plays the inputs once, with any compiler; a test where tests are built
+#   fuzz-X                  the fuzzer, with TERN_BUILD_FUZZ (clang)
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+foreach(source IN LISTS fuzz_sources)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "^fuzz_" "" name ${name})
+    set(sources ${source} tests/fuzz/fuzz.c)
+    if(name STREQUAL writeout)
+        list(APPEND sources examples/fetch/writeout.c examples/fetch/text.c)
+    endif()
+    if(TERN_BUILD_TESTS)
+        add_executable(fuzz.${name} ${sources} tests/fuzz/replay.c)
+        set_target_properties(fuzz.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+        target_link_libraries(fuzz.${name} PRIVATE tern_test)
+        add_test(NAME fuzz.${name} COMMAND fuzz.${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+        set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 60)
+    endif()
+    if(TERN_BUILD_FUZZ)
+        add_executable(fuzz-${name} ${sources})
+        target_link_libraries(fuzz-${name} PRIVATE tern_test)
+        target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer)
+    endif()
+endforeach()

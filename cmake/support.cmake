@@ -1,0 +1,16 @@
+# tern_test: what C tests and fuzz targets link: the library's inside, cmocka, tests/support.
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c)
+add_library(tern_test INTERFACE)
+target_link_libraries(tern_test INTERFACE tern_internal PkgConfig::CMOCKA)
+if(support_sources)
+    add_library(tern_test_support STATIC ${support_sources})
+    target_link_libraries(tern_test_support PUBLIC tern_internal PkgConfig::CMOCKA)
+    target_link_libraries(tern_test INTERFACE tern_test_support)
+endif()
+
+if(TARGET tern_measure)
+    target_link_libraries(tern_test INTERFACE tern_measure)
+endif()
