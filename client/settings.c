@@ -219,7 +219,6 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(gate);
     OVERRIDE(redirects);
     OVERRIDE(retries);
-    OVERRIDE(hedging);
     OVERRIDE(rate);
     OVERRIDE(breaker);
     OVERRIDE(hooks);

@@ -85,7 +85,7 @@ struct tern_request {
     uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
-    const struct tern_policy *policy; /* redirects, retries and hedging of this call, in place of the client's; the rest
+    const struct tern_policy *policy; /* redirects and retries of this call, in place of the client's; the rest
                                          of it is not looked at. NULL: the client's. The lists in it are borrowed until
                                          the call has ended */
     bool fresh_connection;            /* neither take a connection from the pool nor leave this one there */

@@ -2,7 +2,7 @@
  * they follow, what is tried again and when, how often a host is asked. All of it is off until asked for.
  *
  * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
- * for redirects, retries and hedging, by call (tern_request.policy). A member that is NULL is off. Everything is copied
+ * for redirects and retries, by call (tern_request.policy). A member that is NULL is off. Everything is copied
  * but what user points at. In every struct 0 or NULL means the documented default and TERN_OFF means off.
  *
  * Host patterns: "api.example.com" is that host; "*.example.com" every host below it, not itself; "*" every host;
@@ -106,12 +106,6 @@ struct tern_retries {
     void *user;
 };
 
-/* A second attempt at an idempotent call that takes long: the first good answer wins, the other is cancelled. */
-struct tern_hedging {
-    uint64_t delay_ns;   /* after which the second starts. 0: by percentile */
-    uint32_t percentile; /* of the host's latest times to the head. Default 95. Until 20 are known nothing is hedged */
-};
-
 /* ---- how often a host is asked ---- */
 
 /* Calls to a host, or to a group of hosts, start at this rate; the others wait in order of arrival. An answer 429 or 503
@@ -168,7 +162,6 @@ struct tern_policy {
     const struct tern_gate *gate;
     const struct tern_redirects *redirects;
     const struct tern_retries *retries;
-    const struct tern_hedging *hedging;
     const struct tern_rate *rate;
     const struct tern_breaker *breaker;
     const struct tern_hooks *hooks;
