@@ -23,7 +23,7 @@ foreach(source IN LISTS c_tests)
     target_link_libraries(test.${name} PRIVATE tern_test)
     add_test(NAME ${name} COMMAND test.${name})
     # Tests run in virtual time: one that takes a minute hangs.
-    set_tests_properties(${name} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 180 SKIP_RETURN_CODE 77)
 endforeach()
 
 # The simulator (docs/SIMULATION.md): some seeds that are the commit's own, and one twice.

@@ -14,7 +14,7 @@ static void set_phase(struct tern_breaker_state *state, enum tern_breaker_phase 
     *state = (struct tern_breaker_state){.phase = phase, .round = state->round + 1};
 }
 
-static void open(struct tern_breaker_state *state, uint64_t now_ns)
+static void trip(struct tern_breaker_state *state, uint64_t now_ns)
 {
     set_phase(state, TERN_BREAKER_OPEN);
     state->opened_ns = now_ns;
@@ -64,7 +64,7 @@ static void note_closed(const struct tern_breaker *config, struct tern_breaker_s
     state->halves[0].failures += is_failure;
     state->in_a_row = is_failure ? state->in_a_row + 1 : 0;
     if (is_failure && fails_too_often(config, state))
-        open(state, now_ns);
+        trip(state, now_ns);
 }
 
 void tern_breaker_note(const struct tern_breaker *config, struct tern_breaker_state *state, uint64_t now_ns,
@@ -81,7 +81,7 @@ void tern_breaker_note(const struct tern_breaker *config, struct tern_breaker_st
     state->probing--;
     state->well += outcome == TERN_BREAKER_WELL;
     if (outcome == TERN_BREAKER_BADLY)
-        open(state, now_ns);
+        trip(state, now_ns);
     else if (state->well >= config->probes)
         set_phase(state, TERN_BREAKER_CLOSED);
 }
