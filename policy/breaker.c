@@ -34,17 +34,19 @@ bool tern_breaker_admits(const struct tern_breaker *config, struct tern_breaker_
     return true;
 }
 
+/* Halves follow one another without gaps, so that a window reaches back between one half and two. */
 static void turn_window(const struct tern_breaker *config, struct tern_breaker_state *state, uint64_t now_ns)
 {
-    uint64_t half_ns = config->window_ns / 2;
+    uint64_t half_ns = config->window_ns / 2 > 0 ? config->window_ns / 2 : 1;
+    uint64_t halves = (now_ns - state->half_ns) / half_ns;
 
-    if (now_ns - state->half_ns < half_ns)
+    if (halves == 0)
         return;
     state->halves[1] = state->halves[0];
-    if (now_ns - state->half_ns >= 2 * half_ns)
+    if (halves > 1)
         state->halves[1].calls = state->halves[1].failures = 0;
     state->halves[0].calls = state->halves[0].failures = 0;
-    state->half_ns = now_ns;
+    state->half_ns += halves * half_ns;
 }
 
 static bool fails_too_often(const struct tern_breaker *config, const struct tern_breaker_state *state)

@@ -33,6 +33,9 @@ static const struct block blocks4[] = {
 
 /* The same within 2000::/3, the one part of the space that is given out. */
 static const struct block blocks6[] = {
+    {{0x20, 0x01, 0x00, 0x01, [15] = 1}, 128, true},  /* PCP anycast (RFC 7723) */
+    {{0x20, 0x01, 0x00, 0x01, [15] = 2}, 128, true},  /* TURN anycast (RFC 8155) */
+    {{0x20, 0x01, 0x00, 0x01, [15] = 3}, 128, true},  /* DNS-SD registration anycast (RFC 9665) */
     {{0x20, 0x01, 0x00, 0x03}, 32, true},             /* AMT (RFC 7450) */
     {{0x20, 0x01, 0x00, 0x04, 0x01, 0x12}, 48, true}, /* AS112 (RFC 7535) */
     {{0x20, 0x01, 0x00, 0x20}, 28, true},             /* ORCHIDv2 (RFC 7343) */

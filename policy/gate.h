@@ -28,7 +28,7 @@ const char *tern_gate_refuses_address(const struct tern_gate_rules *rules, const
                                       const uint8_t *address, size_t len);
 
 /* Whether an address is globally reachable: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), with the
- * IPv4 address inside an IPv6 one judged too (RFC 4291 2.5.5, 6052, 3056, 4380). len is 4 or 16. */
+ * IPv4 address inside an IPv6 one judged too (RFC 4291 2.5.5, 6052, 3056). len is 4 or 16. */
 bool tern_address_is_public(const uint8_t *address, size_t len);
 
 #endif

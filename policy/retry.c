@@ -4,13 +4,25 @@
 #include "base/num.h"
 #include "base/str.h"
 
+/* delay-seconds is 1*DIGIT: more than fits is still very long. */
+static bool parse_seconds(struct tern_str value, uint64_t *out)
+{
+    if (tern_u64_parse(value, UINT64_MAX, out))
+        return true;
+    for (size_t i = 0; i < value.len; i++)
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return false;
+    *out = UINT64_MAX;
+    return value.len > 0;
+}
+
 bool tern_retry_after_parse(struct tern_str value, int64_t wall_s, uint64_t *out_ns)
 {
     uint64_t seconds;
     int64_t date_s;
 
     value = tern_str_trim(value);
-    if (tern_u64_parse(value, UINT64_MAX, &seconds)) {
+    if (parse_seconds(value, &seconds)) {
         if (!tern_u64_mul(seconds, TERN_S, out_ns))
             *out_ns = TERN_OFF;
         return true;

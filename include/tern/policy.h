@@ -40,8 +40,8 @@ struct tern_gate {
 
     /* Only addresses that are globally reachable by IANA's special-purpose registries (RFC 6890, as of 2025): no private,
      * shared (CGNAT), loopback, link-local, documentation, benchmarking, multicast or reserved ones, whichever way they
-     * are written: IPv4 inside IPv6 (mapped, 6to4, NAT64, Teredo) is judged by what it holds. Cloud metadata services
-     * are behind such addresses. The address judged is the one that is dialled. */
+     * are written: IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by what it holds, Teredo is refused. Cloud metadata
+     * services are behind such addresses. The address judged is the one that is dialled. */
     bool public_only;
 
     /* Asked last. Must not block nor call tern. A static text says why not; NULL lets it pass. */
