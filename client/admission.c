@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/fault.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "client/trace.h"
 
@@ -30,10 +31,22 @@ static struct tern_host_state *pin_origin(struct tern_call *call)
 
 /* ---- the breaker ---- */
 
+static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outcome)
+{
+    struct tern_host_state *state = call->breaker;
+
+    if (state == NULL)
+        return;
+    call->breaker = NULL;
+    tern_breaker_note(call->site->policy.breaker, &state->breaker, now(call), call->breaker_round, outcome);
+    tern_hosts_unpin(state);
+}
+
 static bool admit_breaker(struct tern_call *call, const struct tern_breaker *config, struct tern_fault *why)
 {
-    if (call->breaker != NULL)
-        return true; /* it asks again after its rate's delay */
+    if (call->breaker != NULL && !tern_list_is_linked(&call->in_line))
+        return true;                          /* sent again, as part of the same attempt */
+    note_breaker(call, TERN_BREAKER_UNKNOWN); /* much may have happened while it stood in line */
     call->breaker = pin_origin(call);
     if (call->breaker == NULL) {
         tern_fault_plain(why, TERN_ENOMEM);
@@ -49,32 +62,74 @@ static bool admit_breaker(struct tern_call *call, const struct tern_breaker *con
     return false;
 }
 
-static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outcome)
-{
-    struct tern_host_state *state = call->breaker;
-
-    if (state == NULL)
-        return;
-    call->breaker = NULL;
-    tern_breaker_note(call->site->policy.breaker, &state->breaker, now(call), call->breaker_round, outcome);
-    tern_hosts_unpin(state);
-}
-
 /* ---- the rate ---- */
 
-static void refuse_rate(struct tern_call *call, const struct tern_rate_answer *answer, struct tern_fault *why)
+static bool refuse_rate(const struct tern_call *call, enum tern_error error, uint64_t at_ns, struct tern_fault *why)
 {
-    if (answer->error == TERN_EQUEUE)
-        tern_fault_set(why, TERN_EQUEUE, "%u calls to %s wait already (policy.rate.queue_max)",
-                       call->rate->rate.waiting, call->origin.host.text);
+    if (error == TERN_EQUEUE)
+        tern_fault_set(why, TERN_EQUEUE, "%u calls to %s wait already (policy.rate.queue_max)", call->rate->line_count,
+                       call->origin.host.text);
     else
-        tern_fault_set(why, TERN_ERATE, "%s: the call would have to wait %llu ms", call->origin.host.text,
-                       (unsigned long long)((answer->at_ns - now(call)) / TERN_MS));
+        tern_fault_set(why, TERN_ERATE, "%s: the call would have to wait %llu ms more", call->origin.host.text,
+                       (unsigned long long)((at_ns - now(call)) / TERN_MS));
+    return false;
+}
+
+static bool is_first(const struct tern_call *call)
+{
+    return call->rate->line.next == &call->in_line;
+}
+
+/* When a call in line has something to do: its turn has come, or its patience is over. */
+static uint64_t wakes_at(const struct tern_call *call, uint64_t turn_ns)
+{
+    return is_first(call) && turn_ns < call->patience_ns ? turn_ns : call->patience_ns;
+}
+
+static void wake_first(struct tern_call *call, const struct tern_rate *config)
+{
+    struct tern_host_state *state = call->rate;
+    struct tern_call *first = TERN_CONTAINER_OF(state->line.next, struct tern_call, in_line);
+
+    if (tern_list_is_empty(&state->line) || first->state != TERN_CALL_NEW)
+        return; /* one that is about to end wakes the next itself */
+    tern_timer_arm(call->client->engine, &first->delay,
+                   wakes_at(first, tern_rate_at(config, &state->rate, now(call), 0)));
+}
+
+static void leave_line(struct tern_call *call, const struct tern_rate *config)
+{
+    if (!tern_list_is_linked(&call->in_line))
+        return;
+    tern_list_remove(&call->in_line);
+    call->rate->line_count--;
+    wake_first(call, config);
+}
+
+static bool join_line(struct tern_call *call, const struct tern_rate *config, uint64_t *at_ns, struct tern_fault *why)
+{
+    struct tern_host_state *state = call->rate;
+    uint64_t turn_ns = tern_rate_at(config, &state->rate, now(call), state->line_count);
+
+    call->patience_ns = tern_u64_add_sat(now(call), tern_u64_add_sat(config->wait_max_ns, 1));
+    if (call->patience_ns > call->deadline_ns)
+        call->patience_ns = call->deadline_ns;
+    if (state->line_count >= config->queue_max)
+        return refuse_rate(call, TERN_EQUEUE, turn_ns, why);
+    if (turn_ns >= call->patience_ns)
+        return refuse_rate(call, TERN_ERATE, turn_ns, why);
+    tern_list_push_back(&state->line, &call->in_line);
+    state->line_count++;
+    tern_call_trace(call, "Rate limit of %s: waiting %llu ms", call->origin.host.text,
+                    (unsigned long long)((turn_ns - now(call)) / TERN_MS));
+    *at_ns = wakes_at(call, turn_ns);
+    return true;
 }
 
 static bool admit_rate(struct tern_call *call, const struct tern_rate *config, uint64_t *at_ns, struct tern_fault *why)
 {
-    struct tern_rate_answer answer;
+    bool is_in_line = tern_list_is_linked(&call->in_line);
+    uint64_t turn_ns;
 
     if (call->rate == NULL)
         call->rate = config->group != NULL ? pin(call, '=', tern_str(config->group))
@@ -83,22 +138,17 @@ static bool admit_rate(struct tern_call *call, const struct tern_rate *config, u
         tern_fault_plain(why, TERN_ENOMEM);
         return false;
     }
-    if (call->waits_for_rate) {
-        call->waits_for_rate = false;
-        tern_rate_leave(config, &call->rate->rate, now(call) < call->rate->rate.hold_ns);
-        if (now(call) >= call->rate->rate.hold_ns)
-            return true;
+    turn_ns = tern_rate_at(config, &call->rate->rate, now(call), 0);
+    if (turn_ns > now(call) || (is_in_line ? !is_first(call) : call->rate->line_count > 0)) {
+        if (!is_in_line)
+            return join_line(call, config, at_ns, why);
+        if (now(call) >= call->patience_ns || (is_first(call) && turn_ns >= call->patience_ns))
+            return refuse_rate(call, TERN_ERATE, turn_ns, why);
+        *at_ns = wakes_at(call, turn_ns);
+        return true;
     }
-    answer = tern_rate_take(config, &call->rate->rate, now(call), call->deadline_ns);
-    if (answer.error != TERN_OK) {
-        refuse_rate(call, &answer, why);
-        return false;
-    }
-    *at_ns = answer.at_ns;
-    call->waits_for_rate = answer.at_ns > now(call);
-    if (call->waits_for_rate)
-        tern_call_trace(call, "Rate limit of %s: waiting %llu ms", call->origin.host.text,
-                        (unsigned long long)((answer.at_ns - now(call)) / TERN_MS));
+    tern_rate_start(config, &call->rate->rate, now(call));
+    leave_line(call, config);
     return true;
 }
 
@@ -137,9 +187,7 @@ void tern_call_admission_end(struct tern_call *call, const struct tern_fault *fa
         note_breaker(call, fault != NULL ? tern_breaker_judge(policy->breaker, 0, fault->error) : TERN_BREAKER_UNKNOWN);
     if (call->rate == NULL)
         return;
-    if (call->waits_for_rate)
-        tern_rate_leave(policy->rate, &call->rate->rate, true);
-    call->waits_for_rate = false;
+    leave_line(call, policy->rate);
     tern_hosts_unpin(call->rate);
     call->rate = NULL;
 }

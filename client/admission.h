@@ -5,8 +5,8 @@
 
 #include "client/call.h"
 
-/* False: the call ends, as why says. Else the attempt starts at *at_ns, which is now or later; if later, it asks again
- * then. */
+/* False: the call ends, as why says. Else the attempt starts at *at_ns if that is now; if it is later, it asks again then;
+ * TERN_OFF: when who is before it in line sets its timer. */
 bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault *why);
 
 /* The final head of an admitted attempt has come. */

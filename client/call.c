@@ -431,7 +431,8 @@ static bool is_admitted(struct tern_call *call)
     }
     if (at_ns <= client->engine->now_ns || call->state != TERN_CALL_NEW)
         return call->state == TERN_CALL_NEW;
-    tern_timer_arm(client->engine, &call->delay, at_ns);
+    if (at_ns != TERN_OFF)
+        tern_timer_arm(client->engine, &call->delay, at_ns);
     return false;
 }
 
@@ -496,11 +497,12 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->owed_bytes = 0;
     call->is_paused = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;
-    call->drops_secrets = call->drops_host = call->is_retrying = call->waits_for_rate = false;
+    call->drops_secrets = call->drops_host = call->is_retrying = false;
     call->result = (struct tern_result){.attempt = 1, .hop = 1};
     tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     tern_task_init(&call->task, on_begin_task);
     tern_timer_init(&call->delay, on_delay);
+    tern_list_init(&call->in_line);
     return TERN_OK;
 }
 

@@ -94,7 +94,8 @@ struct tern_call {
     struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */
     uint32_t breaker_round;
     struct tern_host_state *rate; /* pinned while the attempt waits or runs */
-    bool waits_for_rate;
+    struct tern_list in_line;     /* of its rate, while it waits */
+    uint64_t patience_ns;         /* while it waits: until then */
     struct tern_hop *hops;
     size_t hop_count;
     struct tern_keep hop_texts;

@@ -65,6 +65,7 @@ static struct tern_host_state *make(struct tern_hosts *hosts, struct tern_str ke
     state->key_len = key.len;
     tern_hash_insert(&hosts->table, &state->hash, hash);
     tern_list_init(&state->node);
+    tern_list_init(&state->line);
     hosts->count++;
     return state;
 }

@@ -16,6 +16,8 @@ struct tern_host_state {
     struct tern_list node; /* the one looked at last in front */
     uint32_t pins;         /* calls that are on it */
     struct tern_rate_state rate;
+    struct tern_list line; /* calls that wait for their turn (tern_call.in_line), the first one's timer set to it */
+    uint32_t line_count;
     struct tern_breaker_state breaker;
     size_t key_len;
     char key[];

@@ -13,37 +13,32 @@ static uint64_t interval(const struct tern_rate *config)
     return ns > 0 ? ns : 1;
 }
 
+/* How long so many calls take. */
+static uint64_t length(const struct tern_rate *config, uint32_t calls)
+{
+    uint64_t ns;
+
+    return tern_u64_mul(interval(config), calls, &ns) ? ns : UINT64_MAX;
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
-struct tern_rate_answer tern_rate_take(const struct tern_rate *config, struct tern_rate_state *state, uint64_t now_ns,
-                                       uint64_t deadline_ns)
+uint64_t tern_rate_at(const struct tern_rate *config, const struct tern_rate_state *state, uint64_t now_ns,
+                      uint32_t ahead)
 {
-    uint64_t each = interval(config), burst_ns = (uint64_t)(config->burst - 1) * each;
-    uint64_t full_ns = later(state->full_ns, now_ns);
-    struct tern_rate_answer answer = {.error = TERN_OK};
+    uint64_t burst_ns = length(config, config->burst - 1);
+    uint64_t first_ns = later(now_ns, state->hold_ns);
+    uint64_t full_ns = tern_u64_add_sat(later(first_ns, state->full_ns), length(config, ahead));
 
-    answer.at_ns = later(full_ns > now_ns + burst_ns ? full_ns - burst_ns : now_ns, state->hold_ns);
-    if (answer.at_ns > now_ns && state->waiting >= config->queue_max)
-        answer.error = TERN_EQUEUE;
-    else if (answer.at_ns - now_ns > config->wait_max_ns || answer.at_ns >= deadline_ns)
-        answer.error = TERN_ERATE;
-    if (answer.error != TERN_OK)
-        return answer;
-    state->full_ns = later(full_ns, state->hold_ns) + each;
-    state->waiting += answer.at_ns > now_ns;
-    return answer;
+    return later(first_ns, full_ns > burst_ns ? full_ns - burst_ns : 0);
 }
 
-void tern_rate_leave(const struct tern_rate *config, struct tern_rate_state *state, bool back)
+void tern_rate_start(const struct tern_rate *config, struct tern_rate_state *state, uint64_t now_ns)
 {
-    uint64_t each = interval(config);
-
-    state->waiting--;
-    if (back)
-        state->full_ns = state->full_ns > each ? state->full_ns - each : 0;
+    state->full_ns = tern_u64_add_sat(later(state->full_ns, now_ns), interval(config));
 }
 
 /* ---- what the host says ---- */
@@ -87,7 +82,7 @@ static bool is_used_up(const struct tern_field *fields, size_t count, int64_t wa
         !parse_number(fields, count, "X-RateLimit-Reset", seconds))
         return false;
     if (*seconds > year_s)
-        *seconds = (int64_t)*seconds > wall_s ? *seconds - (uint64_t)wall_s : 0;
+        *seconds = *seconds > (uint64_t)wall_s ? *seconds - (uint64_t)wall_s : 0;
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* policy/rate.h - when the next call to a host may start: the generic cell rate algorithm (ITU-T I.371), which is a token
  * bucket without a bucket: one time per host says all. Pure: the time comes in.
  *
- * A call takes the next free moment when it arrives and waits for that, so calls start in the order in which they came.
- * One that gives up gives its moment back for those to come. */
+ * Only calls that start count. Those that must wait stand in line, which is the caller's to keep; when its first may start
+ * is asked anew each time, so who gives up costs nobody anything and what the host says holds for the whole line. */
 #ifndef TERN_POLICY_RATE_H
 #define TERN_POLICY_RATE_H
 
@@ -16,23 +16,16 @@
 #define TERN_RATE_HOLD_MAX_NS (900 * TERN_S)
 
 struct tern_rate_state { /* all zero: nothing was asked yet */
-    uint64_t full_ns;    /* when all of the burst is there again */
-    uint64_t hold_ns;    /* the host said: not before this */
-    uint32_t waiting;    /* calls that wait for their moment */
+    uint64_t full_ns; /* when all of the burst is there again */
+    uint64_t hold_ns; /* the host said: not before this */
 };
 
-struct tern_rate_answer {
-    enum tern_error error; /* TERN_OK, TERN_EQUEUE, TERN_ERATE */
-    uint64_t at_ns;        /* the call's moment: now or later. With TERN_ERATE when it would have been */
-};
+/* When a call may start, now or later, if ahead others start before it. config has its defaults filled in. */
+uint64_t tern_rate_at(const struct tern_rate *config, const struct tern_rate_state *state, uint64_t now_ns,
+                      uint32_t ahead);
 
-/* A call has come; deadline_ns (or TERN_OFF) is its own. Unless refused it has its moment, and counts as waiting if that
- * is not now. config has its defaults filled in. */
-struct tern_rate_answer tern_rate_take(const struct tern_rate *config, struct tern_rate_state *state, uint64_t now_ns,
-                                       uint64_t deadline_ns);
-
-/* The moment of a waiting call has come, or the call gave up; then back says that its moment is not used. */
-void tern_rate_leave(const struct tern_rate *config, struct tern_rate_state *state, bool back);
+/* A call starts, which it may. */
+void tern_rate_start(const struct tern_rate *config, struct tern_rate_state *state, uint64_t now_ns);
 
 /* An answer came: 429 and 503 with Retry-After, and RateLimit fields with nothing left
  * (draft-ietf-httpapi-ratelimit-headers, and the X-RateLimit-* ones before it) hold the host's calls back. */

@@ -139,6 +139,87 @@ static void test_who_cannot_wait_is_refused_at_once(void **state)
     scenario_close(&s);
 }
 
+/* Whoever leaves the line gives its turn to those behind, and none of them starts together with another. */
+static void test_who_gives_up_leaves_no_gap_and_no_crowd(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 1};
+    struct scenario s;
+    uint64_t begun_ns;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    begun_ns = simio_now(s.sim);
+    for (int i = 0; i < 40; i++)
+        scenario_get(&s, URL);
+    for (int i = 1; i < 40; i += 2)
+        assert_int_equal(tern_call_cancel(s.engine, s.seen[i]->id), TERN_OK);
+    scenario_run(&s, 0);
+    for (int i = 0; i < 10; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, 10 * TERN_S);
+    assert_int_equal(served_count, 30);
+    for (uint64_t i = 0; i < 30; i++)
+        assert_int_equal(served_ns[i] - begun_ns, i * 100 * TERN_MS);
+    scenario_close(&s);
+}
+
+/* Held back in the middle: order and rate stay what they were. */
+static void test_a_line_that_is_held_stays_a_line(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 2};
+    struct scenario s;
+    uint64_t begun_ns;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    for (int i = 0; i < 12; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, 350 * TERN_MS);
+    assert_int_equal(served_count, 5);
+    served = "HTTP/1.1 429 X\r\nRetry-After: 4\r\nContent-Length: 0\r\n\r\n";
+    scenario_run(&s, 50 * TERN_MS);
+    seen_is(s.seen[5], "head 429 | done");
+    begun_ns = simio_now(s.sim);
+    served = "HTTP/1.1 204 X\r\n\r\n";
+    for (int i = 0; i < 3; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, 10 * TERN_S);
+    assert_int_equal(served_count, 15);
+    for (uint64_t i = 6; i < 15; i++) { /* the burst is there again */
+        seen_is(s.seen[i], "head 204 | done");
+        assert_int_equal(served_ns[i] - begun_ns, 4 * TERN_S + (i < 8 ? 0 : (i - 7) * 100 * TERN_MS));
+    }
+    scenario_close(&s);
+}
+
+/* A line that is held for longer than its calls can wait: each ends at its own time. */
+static void test_patience_ends_in_line_too(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 1, .wait_max_ns = 5 * TERN_S};
+    const struct tern_timeouts short_one = {.total_ns = 3 * TERN_S};
+    const struct tern_request request = {.url = TERN_STR(URL), .timeouts = &short_one};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    served = "";
+    for (int i = 0; i < 4; i++)
+        i == 2 ? scenario_start(&s, &request) : scenario_get(&s, URL);
+    served = "HTTP/1.1 204 X\r\n\r\n";
+    simio_say(scenario_accept(&s), "HTTP/1.1 429 X\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, TERN_S);
+    seen_is(s.seen[0], "head 429 | done");
+    seen_is(s.seen[1], "done ERATE START"); /* its turn is too far away */
+    scenario_run(&s, 2 * TERN_S - 1);
+    seen_is(s.seen[2], "");
+    scenario_run(&s, 1);
+    seen_is(s.seen[2], "done ERATE START");
+    scenario_run(&s, 3 * TERN_S);
+    seen_is(s.seen[3], "done ERATE START");
+    assert_int_equal(served_count, 1);
+    scenario_close(&s);
+}
+
 static void holds(const char *answer, uint64_t seconds)
 {
     const struct tern_rate rate = {.calls = 1000};
@@ -278,6 +359,25 @@ static void test_opens_by_the_share_of_failures(void **state)
     scenario_close(&s);
 }
 
+/* Those who stood in line while it opened are not let through. */
+static void test_opens_for_those_in_line_too(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 1};
+    const struct tern_breaker breaker = {.failures = 2};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, &rate, &breaker);
+    served = FAILS;
+    for (int i = 0; i < 20; i++)
+        scenario_get(&s, URL);
+    scenario_run(&s, 200 * TERN_MS);
+    assert_int_equal(served_count, 2);
+    for (int i = 0; i < 20; i++)
+        seen_is(s.seen[i], i < 2 ? "head 503 | done" : "done EBREAKER START");
+    scenario_close(&s);
+}
+
 static void test_connections_that_fail_count_too(void **state)
 {
     const struct tern_breaker breaker = {.failures = 2};
@@ -300,12 +400,16 @@ int main(void)
         cmocka_unit_test(test_a_thousand_calls_hold_the_rate),
         cmocka_unit_test(test_one_host_does_not_hold_up_another),
         cmocka_unit_test(test_who_cannot_wait_is_refused_at_once),
+        cmocka_unit_test(test_who_gives_up_leaves_no_gap_and_no_crowd),
+        cmocka_unit_test(test_a_line_that_is_held_stays_a_line),
+        cmocka_unit_test(test_patience_ends_in_line_too),
         cmocka_unit_test(test_answers_hold_the_rest_back),
         cmocka_unit_test(test_answers_that_hold_nothing),
         cmocka_unit_test(test_opens_after_failures_in_a_row),
         cmocka_unit_test(test_one_probe_at_a_time_and_a_cancelled_one_says_nothing),
         cmocka_unit_test(test_opens_by_the_share_of_failures),
         cmocka_unit_test(test_connections_that_fail_count_too),
+        cmocka_unit_test(test_opens_for_those_in_line_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
