@@ -87,7 +87,7 @@ static void test_random_histories(void **state)
 static void test_edges(void **state)
 {
     const struct tern_rate slow = {.calls = 1, .period_ns = UINT64_MAX - 1, .burst = 1};
-    const struct tern_rate wide = {.calls = 1, .period_ns = UINT64_MAX - 1, .burst = UINT32_MAX};
+    const struct tern_rate wide = {.calls = 1, .period_ns = UINT64_C(1) << 63, .burst = UINT32_MAX};
     const struct tern_rate fast = {.calls = UINT32_MAX, .period_ns = 1, .burst = 1};
     struct tern_rate_state rate = {0};
 
