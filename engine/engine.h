@@ -79,7 +79,7 @@ struct tern_engine {
     struct tern_list tasks;
     struct tern_list slow_tasks;
     struct tern_list graveyard; /* to bury at the turn's end */
-    struct tern_ledger ledger; /* of all clients */
+    struct tern_ledger ledger;  /* of all clients */
     struct tern_list members;
     uint32_t member_count;
 

@@ -152,7 +152,7 @@ struct tern_result {
     size_t hop_count;
     const char *host_config; /* the pattern of the tern_host_config that held for the last hop, or NULL: none did.
                                 Borrowed until on_done returns */
-    uint16_t status; /* of the final head, 0 if none came */
+    uint16_t status;         /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;
 

@@ -12,15 +12,15 @@ extern "C" {
 #endif
 
 enum tern_error_class {
-    TERN_CLASS_NONE,     /* no error */
-    TERN_CLASS_USAGE,    /* what was asked for cannot be right: mend the request, the option or the program */
-    TERN_CLASS_LOCAL,    /* this machine or process ran out of something, or a callback or file of the user failed */
-    TERN_CLASS_DNS,      /* the name could not be turned into an address */
-    TERN_CLASS_CONNECT,  /* no connection could be made */
-    TERN_CLASS_TLS,      /* the connection could not be made safe */
-    TERN_CLASS_PEER,     /* the peer went away or broke off */
-    TERN_CLASS_PROTOCOL, /* the peer broke the protocol, or passed a limit set on what it may send */
-    TERN_CLASS_TIMEOUT,  /* a time limit passed */
+    TERN_CLASS_NONE,      /* no error */
+    TERN_CLASS_USAGE,     /* what was asked for cannot be right: mend the request, the option or the program */
+    TERN_CLASS_LOCAL,     /* this machine or process ran out of something, or a callback or file of the user failed */
+    TERN_CLASS_DNS,       /* the name could not be turned into an address */
+    TERN_CLASS_CONNECT,   /* no connection could be made */
+    TERN_CLASS_TLS,       /* the connection could not be made safe */
+    TERN_CLASS_PEER,      /* the peer went away or broke off */
+    TERN_CLASS_PROTOCOL,  /* the peer broke the protocol, or passed a limit set on what it may send */
+    TERN_CLASS_TIMEOUT,   /* a time limit passed */
     TERN_CLASS_CANCELLED, /* the user ended it */
     TERN_CLASS_POLICY     /* the client's own policy refused it (tern/policy.h) */
 };

@@ -133,7 +133,7 @@ static enum tern_read source_read(void *user, void *buffer, size_t capacity, siz
     if (source->at == BODY_LEN)
         return TERN_READ_END;
     *n = BODY_LEN - source->at < capacity ? BODY_LEN - source->at : capacity;
-    memcpy(buffer, BODY + source->at, *n);
+    memcpy(buffer, &BODY[source->at], *n);
     source->at += *n;
     return TERN_READ_DATA;
 }

@@ -271,7 +271,7 @@ static void test_cancel_in_the_delay(void **state)
     assert_int_equal(tern_call_cancel(s.engine, call->id), TERN_OK);
     scenario_run(&s, 10 * TERN_S);
     seen_is(call, "done ECANCELLED START");
-    call = scenario_get(&s, URL);
+    scenario_get(&s, URL);
     answer(&s, peer, 503, "Retry-After: 5\r\n");
     scenario_close(&s); /* and at the client's end */
 }
