@@ -40,7 +40,7 @@ static enum tern_error make_room(struct tern_buf *buf, size_t more)
     return TERN_OK;
 }
 
-enum tern_error tern_buf_reserve(struct tern_buf *buf, size_t more)
+enum tern_error tern_buf_grow(struct tern_buf *buf, size_t more)
 {
     if (more > buf->max - buf->len)
         return TERN_ELIMIT;
@@ -64,25 +64,6 @@ void tern_buf_truncate(struct tern_buf *buf, size_t n)
 {
     TERN_ASSERT(n <= buf->len);
     buf->len -= n;
-}
-
-enum tern_error tern_buf_append(struct tern_buf *buf, const void *bytes, size_t len)
-{
-    enum tern_error error;
-
-    if (len == 0)
-        return TERN_OK;
-    error = tern_buf_reserve(buf, len);
-    if (error != TERN_OK)
-        return error;
-    memcpy(tern_buf_tail(buf), bytes, len);
-    buf->len += len;
-    return TERN_OK;
-}
-
-enum tern_error tern_buf_append_byte(struct tern_buf *buf, char byte)
-{
-    return tern_buf_append(buf, &byte, 1);
 }
 
 enum tern_error tern_buf_vprintf(struct tern_buf *buf, const char *format, va_list args)

@@ -41,9 +41,15 @@ static inline void tern_buf_clear(struct tern_buf *buf)
     buf->len = 0;
 }
 
+/* Reserving where there is no room yet. */
+TERN_MUST_USE enum tern_error tern_buf_grow(struct tern_buf *buf, size_t more);
+
 /* Makes room for more bytes behind what is inside; tern_buf_tail tells where, tern_buf_commit takes them in.
  * Errors: TERN_ELIMIT (more than max), TERN_ENOMEM; the buffer is as before. */
-TERN_MUST_USE enum tern_error tern_buf_reserve(struct tern_buf *buf, size_t more);
+TERN_MUST_USE static inline enum tern_error tern_buf_reserve(struct tern_buf *buf, size_t more)
+{
+    return more <= buf->cap - buf->head - buf->len && more <= buf->max - buf->len ? TERN_OK : tern_buf_grow(buf, more);
+}
 
 /* Where the next byte goes. Valid only after a reserve of more than 0. */
 static inline char *tern_buf_tail(struct tern_buf *buf)
@@ -59,8 +65,22 @@ void tern_buf_consume(struct tern_buf *buf, size_t n);
 void tern_buf_truncate(struct tern_buf *buf, size_t n);
 
 /* Appending: all or nothing. bytes may not lie in buf itself. Errors: TERN_ELIMIT, TERN_ENOMEM. */
-TERN_MUST_USE enum tern_error tern_buf_append(struct tern_buf *buf, const void *bytes, size_t len);
-TERN_MUST_USE enum tern_error tern_buf_append_byte(struct tern_buf *buf, char byte);
+TERN_MUST_USE static inline enum tern_error tern_buf_append(struct tern_buf *buf, const void *bytes, size_t len)
+{
+    enum tern_error error = len != 0 ? tern_buf_reserve(buf, len) : TERN_OK;
+
+    if (error != TERN_OK || len == 0)
+        return error;
+    memcpy(tern_buf_tail(buf), bytes, len);
+    buf->len += len;
+    return TERN_OK;
+}
+
+TERN_MUST_USE static inline enum tern_error tern_buf_append_byte(struct tern_buf *buf, char byte)
+{
+    return tern_buf_append(buf, &byte, 1);
+}
+
 TERN_MUST_USE enum tern_error tern_buf_printf(struct tern_buf *buf, const char *format, ...) TERN_PRINTF(2, 3);
 TERN_MUST_USE enum tern_error tern_buf_vprintf(struct tern_buf *buf, const char *format, va_list args)
     TERN_PRINTF(2, 0);

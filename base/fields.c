@@ -111,21 +111,26 @@ void tern_fields_end(struct tern_fields *fields)
 
 enum tern_error tern_fields_add(struct tern_fields *fields, struct tern_str name, struct tern_str value, uint32_t flags)
 {
-    size_t bytes = fields->bytes.len;
-    enum tern_error error = tern_fields_begin(fields);
+    uint32_t at = (uint32_t)fields->bytes.len;
+    enum tern_error error;
 
-    if (error != TERN_OK)
+    value = tern_str_trim(value);
+    /* Each is in memory: no overflow of their sum. One reservation for both, so that the rest cannot fail. */
+    if ((error = tern_buf_reserve(&fields->bytes, name.len + value.len)) != TERN_OK ||
+        (error = tern_fields_begin(fields)) != TERN_OK)
         return error;
-    error = tern_fields_name_append(fields, name);
-    if (error == TERN_OK)
-        error = tern_fields_value_append(fields, tern_str_trim(value));
-    if (error != TERN_OK) {
-        fields->count--;
-        tern_buf_truncate(&fields->bytes, fields->bytes.len - bytes);
-        return error;
-    }
-    fields->spans[fields->count - 1].flags = flags;
-    tern_fields_end(fields);
+    if (name.len != 0)
+        memcpy(tern_buf_tail(&fields->bytes), name.ptr, name.len);
+    if (value.len != 0)
+        memcpy(tern_buf_tail(&fields->bytes) + name.len, value.ptr, value.len);
+    tern_buf_commit(&fields->bytes, name.len + value.len);
+    fields->spans[fields->count - 1] = (struct tern_field_span){
+        .name_at = at,
+        .name_len = (uint32_t)name.len,
+        .value_at = at + (uint32_t)name.len,
+        .value_len = (uint32_t)value.len,
+        .flags = flags | (tern_field_is_secret(name) ? TERN_FIELD_SECRET : 0),
+    };
     return TERN_OK;
 }
 

@@ -23,15 +23,46 @@ bool tern_is_token(struct tern_str s)
     return s.len != 0;
 }
 
-bool tern_field_value_valid(struct tern_str s)
+/* Whether any of the eight bytes is below 0x20, HTAB too, or 0x7f. Borrows run from lower bytes to higher ones, and only
+ * where there is such a byte. */
+static bool may_hold_control(uint64_t bytes)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t delete = bytes ^ ones * 0x7f;
 
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+    return (((bytes - ones * 0x20) & ~bytes) | ((delete - ones) & ~delete)) & tops;
+}
+
+static bool is_control(char byte)
+{
+    unsigned char c = (unsigned char)byte;
+
+    return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+/* Eight bytes at a time, the last eight maybe a second time; byte by byte only where that finds something. */
+static bool is_plain(struct tern_str s)
+{
+    uint64_t bytes;
+
+    if (s.len < sizeof(bytes))
+        return false;
+    for (size_t i = 0; i < s.len - sizeof(bytes); i += sizeof(bytes)) {
+        memcpy(&bytes, s.ptr + i, sizeof(bytes));
+        if (may_hold_control(bytes))
             return false;
     }
-    return tern_str_trim(s).len == s.len;
+    memcpy(&bytes, s.ptr + s.len - sizeof(bytes), sizeof(bytes));
+    return !may_hold_control(bytes);
+}
+
+bool tern_field_value_valid(struct tern_str s)
+{
+    if (!is_plain(s))
+        for (size_t i = 0; i < s.len; i++)
+            if (is_control(s.ptr[i]))
+                return false;
+    return s.len == 0 || (!tern_ascii_is_blank(s.ptr[0]) && !tern_ascii_is_blank(s.ptr[s.len - 1]));
 }
 
 bool tern_target_valid(struct tern_str s)

@@ -40,12 +40,31 @@ static inline bool tern_str_eq(struct tern_str a, struct tern_str b)
 }
 
 /* Equal but for the case of ASCII letters, whatever the locale. */
-bool tern_str_ieq(struct tern_str a, struct tern_str b);
+bool tern_bytes_ieq(const char *a, const char *b, size_t len);
+
+/* The same of views. Most names differ in length already: that is settled without a call. */
+static inline bool tern_str_ieq(struct tern_str a, struct tern_str b)
+{
+    return a.len == b.len && tern_bytes_ieq(a.ptr, b.ptr, a.len);
+}
 
 /* Where c first stands in s, or s.len. */
 size_t tern_str_find(struct tern_str s, char c);
 
-/* s without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3). */
-struct tern_str tern_str_trim(struct tern_str s);
+/* OWS is made of these (RFC 9110 section 5.6.3). */
+static inline bool tern_ascii_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* s without the spaces and tabs around it. */
+static inline struct tern_str tern_str_trim(struct tern_str s)
+{
+    while (s.len != 0 && tern_ascii_is_blank(s.ptr[0]))
+        s = tern_str_from(s, 1);
+    while (s.len != 0 && tern_ascii_is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
 
 #endif

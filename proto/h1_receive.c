@@ -123,11 +123,6 @@ static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line
 
 /* ---- lines ---- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static void next_line(struct tern_h1 *h1)
 {
     tern_buf_clear(&h1->scratch->line);
@@ -328,14 +323,14 @@ static enum tern_error line_end(struct tern_h1 *h1)
     if (h1->fold_at != 0) {
         /* RFC 9112 5.2: the line's end and the blanks around it become one space. */
         size_t to = h1->fold_at;
-        while (to < buf->len && is_blank(line[to]))
+        while (to < buf->len && tern_ascii_is_blank(line[to]))
             to++;
         line[h1->fold_at] = ' ';
         memmove(line + h1->fold_at + 1, line + to, buf->len - to);
         tern_buf_truncate(buf, to - h1->fold_at - 1);
     } else if (buf->len == 0) {
         return h1->receive == TERN_H1_RECEIVE_FIELDS ? head_end(h1) : trailers_end(h1);
-    } else if (is_blank(line[0])) {
+    } else if (tern_ascii_is_blank(line[0])) {
         return fail_line(h1, TERN_EPROTO, "continues a field, but there is none");
     }
     h1->line_whole = true;
@@ -376,7 +371,7 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
     struct tern_buf *line = &h1->scratch->line;
     enum tern_error error;
 
-    if (h1->line_whole && is_blank(data[0])) {
+    if (h1->line_whole && tern_ascii_is_blank(data[0])) {
         tern_buf_truncate(line, line->len - tern_str_trim(tern_buf_view(line)).len);
         h1->fold_at = line->len;
         h1->line_whole = false;

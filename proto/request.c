@@ -7,10 +7,10 @@
 #include "base/str.h"
 #include "proto/h1_head.h"
 
-static bool name_in(struct tern_str name, const char *const *names, size_t count)
+static bool name_in(struct tern_str name, const struct tern_str *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (tern_str_ieq(name, tern_str(names[i])))
+        if (tern_str_ieq(name, names[i]))
             return true;
     return false;
 }
@@ -49,8 +49,9 @@ static enum tern_error check_connection(struct tern_str value, enum tern_request
 enum tern_error tern_request_field_check(const struct tern_field *field, enum tern_request_field *use,
                                          struct tern_fault *fault)
 {
-    static const char *const of_body[] = {"Content-Length", "Transfer-Encoding"};
-    static const char *const of_connection[] = {"Keep-Alive", "Proxy-Connection", "TE", "Upgrade", "HTTP2-Settings"};
+    static const struct tern_str of_body[] = {{"Content-Length", 14}, {"Transfer-Encoding", 17}};
+    static const struct tern_str of_connection[] = {
+        {"Keep-Alive", 10}, {"Proxy-Connection", 16}, {"TE", 2}, {"Upgrade", 7}, {"HTTP2-Settings", 14}};
     struct tern_str name = field->name;
     enum tern_error error = tern_field_check(name, field->value, fault);
 

@@ -212,6 +212,27 @@ static void each_byte_is_judged(void **state)
     assert_false(tern_field_value_valid(tern_str("a\t")));
 }
 
+/* Values are looked at eight bytes at a time: no place and no neighbour may hide a control, or make one. */
+static void a_control_is_found_wherever_it_stands(void **state)
+{
+    static const char neighbours[] = {'!', 'a', '~', '\x80', '\xff'};
+    char text[20];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(neighbours); n++)
+        for (size_t len = 1; len <= sizeof(text); len++)
+            for (size_t at = 0; at < len; at++)
+                for (int c = 0; c < 256; c++) {
+                    bool ctl = (c < 0x20 && c != '\t') || c == 0x7f;
+                    bool at_edge = at == 0 || at == len - 1;
+
+                    memset(text, neighbours[n], len);
+                    text[at] = (char)c;
+                    assert_int_equal(tern_field_value_valid((struct tern_str){text, len}),
+                                     !ctl && !(at_edge && (c == ' ' || c == '\t')));
+                }
+}
+
 static void a_bad_field_is_named_and_its_value_is_not_shown(void **state)
 {
     struct tern_fault fault;
@@ -258,6 +279,7 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_cleared_list_allocates_nothing),
         cmocka_unit_test(each_byte_is_judged),
+        cmocka_unit_test(a_control_is_found_wherever_it_stands),
         cmocka_unit_test(a_bad_field_is_named_and_its_value_is_not_shown),
         cmocka_unit_test(comma_lists_are_walked),
     };
