@@ -506,8 +506,12 @@ static enum tern_error check_absolute(const struct parts *parts, struct tern_fau
 enum tern_error tern_url_parse(struct tern_url *url, struct tern_str text, struct tern_fault *fault)
 {
     struct parts parts;
-    enum tern_error error = check_bytes(text, fault);
+    enum tern_error error;
 
+    /* Parsing canonical text gives that text again: most callers ask for one URL many times. */
+    if (text.len != 0 && tern_str_eq(text, url->text))
+        return TERN_OK;
+    error = check_bytes(text, fault);
     empty(url);
     if (error == TERN_OK) {
         parts = cut(text);

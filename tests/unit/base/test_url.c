@@ -454,6 +454,29 @@ static void a_warm_parse_allocates_nothing(void **state)
     tern_url_deinit(&url);
 }
 
+static void the_same_text_again_is_not_parsed_again(void **state)
+{
+    struct tern_url url = {.port = 0};
+    const char *first;
+
+    (void)state;
+    assert_int_equal(tern_url_parse(&url, tern_str("http://u:p@h:81/a?b#c"), NULL), TERN_OK);
+    first = url.text.ptr;
+    assert_int_equal(tern_url_parse(&url, tern_str("http://u:p@h:81/a?b#c"), NULL), TERN_OK);
+    assert_ptr_equal(url.text.ptr, first);
+    expect(url.user, "u");
+    expect(url.password, "p");
+    expect(url.authority, "h:81");
+    expect(url.target, "/a?b");
+    expect(url.fragment, "c");
+    assert_int_equal(url.port, 81);
+    assert_int_equal(tern_url_parse(&url, tern_str("http://u:p@h:82/a?b#c"), NULL), TERN_OK);
+    assert_int_equal(url.port, 82);
+    assert_int_equal(tern_url_parse(&url, tern_str("http://u:p@h:0/a?b#c"), NULL), TERN_EURL);
+    assert_int_equal(tern_url_parse(&url, tern_str(""), NULL), TERN_EURL);
+    tern_url_deinit(&url);
+}
+
 static void a_url_may_be_moved(void **state)
 {
     struct tern_url from = {.port = 0}, to;
@@ -491,6 +514,7 @@ int main(void)
         cmocka_unit_test(parse_print_parse_is_a_fixpoint),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_warm_parse_allocates_nothing),
+        cmocka_unit_test(the_same_text_again_is_not_parsed_again),
         cmocka_unit_test(a_url_may_be_moved),
         cmocka_unit_test(percent_decoding_keeps_what_is_not_encoded),
     };
