@@ -445,6 +445,8 @@ static void begin_attempt(struct tern_call *call)
 
     if (!passes_gate(call) || !is_admitted(call))
         return;
+    if (call->is_upgraded && call->result.attempt == 1)
+        tern_call_trace(call, "%s wants TLS alone (HSTS): http became https", call->origin.host.text);
     tern_call_hook_request(call);
     if (call->state != TERN_CALL_NEW)
         return; /* cancelled in there: it ends from its task */
@@ -516,8 +518,11 @@ static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
     call->settings = tern_settings_acquire(client->settings);
-    tern_call_settle(call);
-    error = tern_call_build_outgoing(call, why);
+    error = tern_call_settle(call);
+    if (error == TERN_OK)
+        error = tern_call_build_outgoing(call, why);
+    else
+        tern_fault_plain(why, error);
     if (error != TERN_OK) {
         tern_settings_release(call->settings);
         call->settings = NULL;

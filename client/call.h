@@ -90,6 +90,7 @@ struct tern_call {
     bool to_get;              /* with NEXT_HOP: its method */
     bool drops_secrets;       /* another origin was visited: secrets do not come back */
     bool drops_host;
+    bool is_upgraded;                /* the hop's URL was http, and HSTS has made it https */
     bool is_retrying;                /* counted as such by its client */
     struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */
     uint32_t breaker_round;

@@ -38,6 +38,7 @@ static void release(struct tern_client *client)
     client->spare_count = 0;
     tern_pool_deinit(&client->pool);
     tern_hosts_deinit(&client->hosts);
+    tern_hsts_deinit(&client->hsts);
     tern_settings_release(client->settings);
     client->settings = NULL;
     tern_engine_remove_member(client->engine, &client->member);
@@ -139,6 +140,7 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
         return error;
     }
     tern_hosts_init(&client->hosts, engine->hash_seed);
+    tern_hsts_init(&client->hsts, engine->hash_seed);
     tern_rand_seed(&client->rand,
                    tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;
@@ -231,6 +233,42 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
     out->dns_stale_hits = dns->stale_hits;
     out->dns_refreshes = dns->refreshes;
 }
+
+/* ---- strict transport security ---- */
+
+#define HSTS_TEXT_BYTES_MAX (TERN_HSTS_HOSTS_MAX * (TERN_HOST_TEXT_MAX + 32))
+
+static int64_t wall_s(const struct tern_client *client)
+{
+    return (int64_t)(tern_engine_wall(client->engine) / TERN_S);
+}
+
+enum tern_error tern_client_hsts_load(struct tern_client *client, struct tern_str text, size_t *skipped)
+{
+    size_t ignored;
+
+    return tern_hsts_load(&client->hsts, text, wall_s(client), skipped != NULL ? skipped : &ignored);
+}
+
+enum tern_error tern_client_hsts_save(const struct tern_client *client, char **out)
+{
+    struct tern_buf text;
+    enum tern_error error;
+
+    tern_buf_init(&text, HSTS_TEXT_BYTES_MAX);
+    error = tern_hsts_save(&client->hsts, &text, wall_s(client));
+    if (error == TERN_OK && (*out = tern_mem_dup(tern_buf_view(&text))) == NULL)
+        error = TERN_ENOMEM;
+    tern_buf_deinit(&text);
+    return error;
+}
+
+void tern_client_hsts_free(char *text)
+{
+    tern_mem_free(text);
+}
+
+/* ---- who it is ---- */
 
 const char *tern_client_name(const struct tern_client *client)
 {

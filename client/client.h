@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "client/hosts.h"
 #include "client/settings.h"
+#include "policy/hsts.h"
 #include "pool/pool.h"
 
 /* Ended calls kept with their memory for the next ones: a service's usual concurrency. */
@@ -31,6 +32,7 @@ struct tern_client {
     uint32_t spare_count;
     uint32_t call_count;
     struct tern_hosts hosts;
+    struct tern_hsts hsts;
     uint32_t retrying_count; /* of them: between their first failure and their end */
     struct tern_rand rand;   /* for jitter */
     struct tern_client_stats stats;

@@ -13,16 +13,49 @@ static struct tern_engine *engine_of(const struct tern_call *call)
     return call->client->engine;
 }
 
-void tern_call_settle(struct tern_call *call)
+/* Where HSTS asks for it http becomes https (RFC 6797 8.3). */
+static enum tern_error upgrade(struct tern_call *call, struct tern_url *url)
 {
+    const struct tern_site *site = tern_settings_site(call->settings, &url->host);
+    struct tern_client *client = call->client;
+
+    call->is_upgraded = false;
+    if (!site->policy.hsts)
+        return TERN_OK;
+    return tern_hsts_upgrade(&client->hsts, url, (int64_t)(tern_engine_wall(client->engine) / TERN_S),
+                             &call->is_upgraded);
+}
+
+/* What a host says of itself counts only where nobody can have put it into its mouth (8.1). */
+static void hear_hsts(struct tern_call *call, const struct tern_head *head)
+{
+    struct tern_str value = tern_fields_get(head->fields, head->field_count, "Strict-Transport-Security");
+    struct tern_client *client = call->client;
+
+    if (!call->site->policy.hsts || value.ptr == NULL || !call->origin.is_secure || call->result.tls_verify != TERN_OK)
+        return;
+    if (tern_hsts_heard(&client->hsts, &call->origin.host, value,
+                        (int64_t)(tern_engine_wall(client->engine) / TERN_S)) != TERN_OK)
+        tern_call_trace(call, "No memory to remember that %s wants TLS alone", call->origin.host.text);
+}
+
+enum tern_error tern_call_settle(struct tern_call *call)
+{
+    enum tern_error error = upgrade(call, &call->url);
+
+    if (error != TERN_OK)
+        return error;
+    call->origin =
+        (struct tern_origin){.is_secure = call->url.scheme.len == 5, .port = call->url.port, .host = call->url.host};
     call->site = tern_settings_site(call->settings, &call->origin.host);
     call->profile = call->site->profile;
     call->result.host_config = call->site->pattern;
     tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
     if (call->has_own_policy)
-        return;
+        return TERN_OK;
     call->redirects_policy = call->site->policy.redirects;
     call->retries_policy = call->site->policy.retries;
+    return TERN_OK;
 }
 
 bool tern_call_is_idempotent(const struct tern_call *call)
@@ -177,6 +210,8 @@ static bool judge_redirect(struct tern_call *call, const struct tern_head *head)
         .location = tern_fields_get(head->fields, head->field_count, "Location"),
         .status = head->status,
         .hop = call->result.hop,
+        .hsts = call->site->policy.hsts ? &call->client->hsts : NULL,
+        .wall_s = (int64_t)(tern_engine_wall(engine_of(call)) / TERN_S),
         .has_body = call->has_body,
         .has_body_again = !call->has_body || tern_body_reader_has_way_back(&call->body),
     };
@@ -244,9 +279,9 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
     call->client->stats.redirected++;
     call->url = call->next_url;
     call->next_url = old; /* its memory serves the next hop */
-    call->origin =
-        (struct tern_origin){.is_secure = call->url.scheme.len == 5, .port = call->url.port, .host = call->url.host};
-    tern_call_settle(call);
+    error = tern_call_settle(call);
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
     if (call->to_get) {
         tern_buf_clear(&call->method);
         if (tern_buf_append_str(&call->method, TERN_STR("GET")) != TERN_OK)
@@ -265,6 +300,7 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
 
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head)
 {
+    hear_hsts(call, head);
     if (call->redirects_policy != NULL && judge_redirect(call, head))
         return true;
     return call->retries_policy != NULL &&

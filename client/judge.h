@@ -5,8 +5,9 @@
 
 #include "client/call.h"
 
-/* Finds what holds for the present hop's host. */
-void tern_call_settle(struct tern_call *call);
+/* Settles where the present hop goes (the URL's origin, over TLS where HSTS asks for it) and what holds for its host.
+ * Errors: TERN_ENOMEM, TERN_ELIMIT. */
+TERN_MUST_USE enum tern_error tern_call_settle(struct tern_call *call);
 
 /* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the way. */
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head);

@@ -172,6 +172,7 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
 {
     enum tern_error error = TERN_OK;
 
+    site->policy.hsts = from->hsts;
     if (from->gate != NULL)
         error = take_gate(site, from->gate, why);
     if (error == TERN_OK && from->redirects != NULL)
@@ -216,6 +217,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
 {
     if (own == NULL)
         return;
+    OVERRIDE(hsts);
     OVERRIDE(gate);
     OVERRIDE(redirects);
     OVERRIDE(retries);

@@ -52,6 +52,7 @@ enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, str
                                      struct tern_redirect_answer *out)
 {
     enum tern_error error;
+    bool upgraded;
 
     *out = (struct tern_redirect_answer){.verdict = TERN_REDIRECT_NONE, .reason = ""};
     if (!is_redirect(q->status) || q->location.ptr == NULL)
@@ -64,6 +65,8 @@ enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, str
         refuse(out, "Location is no URL");
         return TERN_OK;
     }
+    if (q->hsts != NULL && (error = tern_hsts_upgrade(q->hsts, next, q->wall_s, &upgraded)) != TERN_OK)
+        return error;
     judge(q, next, out);
     if (out->verdict == TERN_REDIRECT_FOLLOW && q->hop > q->config->hops_max) {
         out->verdict = TERN_REDIRECT_END;

@@ -4,6 +4,7 @@
 #define TERN_POLICY_REDIRECT_H
 
 #include "base/url.h"
+#include "policy/hsts.h"
 #include "tern/policy.h"
 
 enum tern_redirect_verdict {
@@ -19,9 +20,11 @@ struct tern_redirect_question {
     struct tern_str method;
     struct tern_str location; /* the field's value; ptr NULL: none */
     uint16_t status;
-    uint32_t hop;        /* of the response: 1 for the URL asked for */
-    bool has_body;       /* the request has one */
-    bool has_body_again; /* and it can be sent again */
+    uint32_t hop;                 /* of the response: 1 for the URL asked for */
+    const struct tern_hsts *hsts; /* makes http https before the decision; NULL: none */
+    int64_t wall_s;               /* with it: seconds since 1970 */
+    bool has_body;                /* the request has one */
+    bool has_body_again;          /* and it can be sent again */
 };
 
 struct tern_redirect_answer {

@@ -159,6 +159,9 @@ struct tern_hooks {
 /* ---- all of it ---- */
 
 struct tern_policy {
+    /* Hosts that ask for it over a TLS connection whose certificate holds are asked over TLS alone from then on, whatever a
+     * URL says (HSTS, RFC 6797); the client remembers up to 10,000 of them. See tern_client_hsts_load. */
+    bool hsts;
     const struct tern_gate *gate;
     const struct tern_redirects *redirects;
     const struct tern_retries *retries;

@@ -426,6 +426,68 @@ static void test_a_server_that_asks_for_1_1_gets_it(void **state)
     close_world(&w);
 }
 
+/* ---- strict transport security ---- */
+
+static const struct tern_policy strict = {.hsts = true};
+
+/* Gives the client a policy: its configuration is that of open_world else. */
+static void open_strict(struct world *w, bool is_insecure)
+{
+    static const char *const addresses[] = {"192.0.2.1"};
+    const struct tern_resolve_override override = {.host = "*", .addresses = addresses, .address_count = 1};
+    struct tern_client_config config = {
+        .user_agent = "", .dns = {.overrides = &override, .override_count = 1}, .policy = &strict};
+
+    open_world(w, NULL, NULL);
+    config.tls.insecure = is_insecure;
+    if (!is_insecure) {
+        config.tls.ca_pem = w->rig.root_pem;
+        config.tls.ca_pem_len = strlen(w->rig.root_pem);
+    }
+    assert_int_equal(tern_client_configure(w->s.client, &config, NULL), TERN_OK);
+}
+
+static void test_a_host_that_wants_tls_gets_it(void **state)
+{
+    struct world w;
+    struct seen *call;
+    char *text;
+
+    (void)state;
+    open_strict(&w, false);
+    simio_set_wall(w.rig.sim, 1700000000);
+    seen_is(get(&w, "http://example.test/"), "done ECONNECT_REFUSED CONNECT"); /* not known yet */
+    call = get(&w, URL);
+    answer(&w, "HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=60\r\nContent-Length: 2\r\n\r\nhi");
+    seen_is(call, "head 200 | body hi | done");
+    call = get(&w, "http://EXAMPLE.test.:80/");
+    answer(&w, OK_HI);
+    seen_is(call, "head 200 | body hi | done");
+    assert_non_null(call->result.tls_version);
+    assert_true(call->result.reused);
+    assert_int_equal(tern_client_hsts_save(w.s.client, &text), TERN_OK);
+    assert_string_equal(text, "example.test \"20231114 22:14:22\"\n");
+    tern_client_hsts_free(text);
+    simio_set_wall(w.rig.sim, 1700000062);
+    seen_is(get(&w, "http://example.test/"), "done ECONNECT_REFUSED CONNECT");
+    close_world(&w);
+}
+
+static void test_what_an_unverified_host_says_counts_for_nothing(void **state)
+{
+    struct world w;
+    struct seen *call;
+
+    (void)state;
+    open_strict(&w, true);
+    call = get(&w, URL);
+    answer(&w, "HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=60\r\nContent-Length: 2\r\n\r\nhi");
+    seen_is(call, "head 200 | body hi | done");
+    assert_int_not_equal(call->result.tls_verify, TERN_OK);
+    seen_is(get(&w, "http://example.test/"), "done ECONNECT_REFUSED CONNECT");
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +504,8 @@ int main(void)
         cmocka_unit_test(test_http_2_is_what_a_server_gets_that_takes_it),
         cmocka_unit_test(test_what_an_origin_spoke_is_remembered),
         cmocka_unit_test(test_a_server_that_asks_for_1_1_gets_it),
+        cmocka_unit_test(test_a_host_that_wants_tls_gets_it),
+        cmocka_unit_test(test_what_an_unverified_host_says_counts_for_nothing),
     };
 
     return TLS_RIG_RUN_BOTH(tests, NULL, NULL);
