@@ -282,6 +282,15 @@ static bool is_withheld(const struct tern_call *call, const struct tern_field *f
     return call->drops_secrets && ((field->flags & TERN_FIELD_SECRET) != 0 || tern_field_is_secret(field->name));
 }
 
+/* All of them stay behind where one must: a value may not be known before the body is sent, so none can be copied. */
+static size_t count_trailers(const struct tern_call *call)
+{
+    for (size_t i = 0; i < call->trailer_count; i++)
+        if (is_withheld(call, &call->trailers[i]))
+            return 0;
+    return call->has_body ? call->trailer_count : 0;
+}
+
 static enum tern_error add_all(struct tern_call *call)
 {
     const struct tern_client_config *config = &call->profile->config;
@@ -339,7 +348,7 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
         .body = call->has_body ? &call->body.source : NULL,
         .body_length = length,
         .trailers = call->trailers,
-        .trailer_count = call->trailer_count,
+        .trailer_count = count_trailers(call),
         .priority = tern_str(call->priority),
         .expect_continue = asks_for_leave(call, length),
         .close = call->wants_close,

@@ -74,7 +74,7 @@ struct tern_request {
     struct tern_body body;
     /* Behind the body, which there must be (RFC 9110 6.5); in HTTP/1.1 that makes it chunked. Borrowed until on_done, and
      * read when the body is complete: so what produces the body can fill in values, a checksum say. One that cannot stand
-     * there then ends the call with TERN_EFIELD. */
+     * there then ends the call with TERN_EFIELD. If one is a secret, none is sent to another origin. */
     const struct tern_field *trailers;
     size_t trailer_count;
     enum tern_expect expect;

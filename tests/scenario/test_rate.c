@@ -17,12 +17,14 @@
 static const char *served;
 static uint32_t served_count;
 static uint64_t served_ns[2048];
+static char served_paths[2048]; /* the first letter of each */
 
 static void on_heard(struct simio_peer *peer, void *user)
 {
     struct scenario *s = user;
 
     assert_true(served_count < sizeof(served_ns) / sizeof(served_ns[0]));
+    served_paths[served_count] = simio_heard(peer).ptr[strlen("GET /")];
     served_ns[served_count++] = simio_now(s->sim);
     simio_forget(peer);
     simio_say(peer, served);
@@ -189,6 +191,39 @@ static void test_a_line_that_is_held_stays_a_line(void **state)
         seen_is(s.seen[i], "head 204 | done");
         assert_int_equal(served_ns[i] - begun_ns, 4 * TERN_S + (i < 8 ? 0 : (i - 7) * 100 * TERN_MS));
     }
+    scenario_close(&s);
+}
+
+static void start_another(struct seen *seen, const char *event)
+{
+    if (strcmp(event, "done") == 0)
+        scenario_start_only(seen->scenario, &(struct tern_request){.url = TERN_STR("http://a.test/late")});
+}
+
+/* Nobody comes in between at the very moment when the line may go on. */
+static void test_nobody_jumps_the_line(void **state)
+{
+    const struct tern_rate rate = {.calls = 10, .burst = 2};
+    struct scenario s;
+    struct simio_peer *peers[2];
+
+    (void)state;
+    open_with(&s, &rate, NULL);
+    served = "";
+    for (int i = 0; i < 2; i++) {
+        scenario_get(&s, URL);
+        peers[i] = scenario_accept(&s);
+    }
+    for (int i = 0; i < 4; i++)
+        scenario_get(&s, "http://a.test/early");
+    s.seen[1]->hook = start_another;
+    simio_say(peers[0], "HTTP/1.1 429 X\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n");
+    simio_say_after(peers[1], 2 * TERN_S, "HTTP/1.1 204 X\r\n\r\n");
+    served = "HTTP/1.1 204 X\r\n\r\n";
+    scenario_run(&s, 5 * TERN_S);
+    assert_int_equal(served_count, 7);
+    served_paths[7] = '\0';
+    assert_string_equal(served_paths + 2, "eeeel");
     scenario_close(&s);
 }
 
@@ -402,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_who_cannot_wait_is_refused_at_once),
         cmocka_unit_test(test_who_gives_up_leaves_no_gap_and_no_crowd),
         cmocka_unit_test(test_a_line_that_is_held_stays_a_line),
+        cmocka_unit_test(test_nobody_jumps_the_line),
         cmocka_unit_test(test_patience_ends_in_line_too),
         cmocka_unit_test(test_answers_hold_the_rest_back),
         cmocka_unit_test(test_answers_that_hold_nothing),
