@@ -1,5 +1,6 @@
 /* tern-origin: a small HTTP/1.1 and HTTP/2 server on loopback for the demo, the bench and the tests. bench/README.md
  * tells what it answers. */
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #define STREAMS_MAX 100000
 
 static const char usage[] = "Usage: tern-origin [OPTIONS]\n"
-                            "  --port N            plain HTTP on 127.0.0.1; 0, the default: any free port\n"
+                            "  --address A         an IPv4 address of loopback; 127.0.0.1 is the default\n"
+                            "  --port N            plain HTTP; 0, the default: any free port\n"
                             "  --tls-port N        the same for HTTPS\n"
                             "  --unix PATH         plain HTTP on a Unix socket, too\n"
                             "  --streams N         of an HTTP/2 connection at once, 1 to 100000; 128 is the default\n"
@@ -24,6 +26,7 @@ static const char usage[] = "Usage: tern-origin [OPTIONS]\n"
                             "When it is ready it prints one line for each address: http://…, https://…, unix:….\n";
 
 struct options {
+    struct in_addr address;
     uint16_t port;
     uint16_t tls_port;
     const char *unix_path;
@@ -44,6 +47,15 @@ static bool parse_port(const char *text, uint16_t *out)
     return true;
 }
 
+/* Anything but loopback would be a door to this machine. */
+static bool parse_address(const char *text, struct in_addr *out)
+{
+    if (inet_pton(AF_INET, text, out) == 1 && ntohl(out->s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET)
+        return true;
+    fprintf(stderr, "tern-origin: no IPv4 address of loopback: %s\n", text);
+    return false;
+}
+
 static bool parse_streams(const char *text, uint32_t *out)
 {
     uint64_t streams;
@@ -59,15 +71,24 @@ static bool parse_streams(const char *text, uint32_t *out)
 static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},     {"tls-port", required_argument, NULL, 't'},
-        {"unix", required_argument, NULL, 'u'},     {"streams", required_argument, NULL, 's'},
-        {"cert-out", required_argument, NULL, 'c'}, {"exit-with-stdin", no_argument, NULL, 'e'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"address", required_argument, NULL, 'a'},
+        {"port", required_argument, NULL, 'p'},
+        {"tls-port", required_argument, NULL, 't'},
+        {"unix", required_argument, NULL, 'u'},
+        {"streams", required_argument, NULL, 's'},
+        {"cert-out", required_argument, NULL, 'c'},
+        {"exit-with-stdin", no_argument, NULL, 'e'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
+        case 'a':
+            if (!parse_address(optarg, &options->address))
+                return false;
+            break;
         case 'p':
             if (!parse_port(optarg, &options->port))
                 return false;
@@ -127,10 +148,11 @@ static void raise_descriptor_limit(void)
 
 static bool start(struct origin_server *server, const struct options *options)
 {
-    char ca_pem[ORIGIN_PEM_MAX];
+    char ca_pem[ORIGIN_PEM_MAX], address[INET_ADDRSTRLEN];
     uint16_t port;
     uint16_t tls_port;
 
+    server->address = options->address;
     server->streams_max = options->streams_max;
     server->tls = origin_tls_new(ca_pem);
     if (server->tls == NULL || (options->cert_path != NULL && !write_file(options->cert_path, ca_pem)))
@@ -140,7 +162,8 @@ static bool start(struct origin_server *server, const struct options *options)
     if (tls_port == 0 || (options->unix_path != NULL && !origin_server_listen_unix(server, options->unix_path)) ||
         (options->exit_with_stdin && !origin_server_watch_input(server)))
         return false;
-    printf("http://127.0.0.1:%u\nhttps://127.0.0.1:%u\n", port, tls_port);
+    inet_ntop(AF_INET, &options->address, address, sizeof(address));
+    printf("http://%s:%u\nhttps://%s:%u\n", address, port, address, tls_port);
     if (options->unix_path != NULL)
         printf("unix:%s\n", options->unix_path);
     return fflush(stdout) == 0;
@@ -149,7 +172,7 @@ static bool start(struct origin_server *server, const struct options *options)
 int main(int argc, char **argv)
 {
     static struct origin_server server;
-    struct options options = {.streams_max = STREAMS_DEFAULT};
+    struct options options = {.address = {htonl(INADDR_LOOPBACK)}, .streams_max = STREAMS_DEFAULT};
     bool served;
 
     if (!parse_options(argc, argv, &options))

@@ -106,8 +106,7 @@ static bool listen_on(struct origin_server *server, int fd, bool tls)
 
 uint16_t origin_server_listen(struct origin_server *server, uint16_t port, bool tls)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = server->address};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
@@ -118,7 +117,7 @@ uint16_t origin_server_listen(struct origin_server *server, uint16_t port, bool 
         bind(fd, (struct sockaddr *)&address, len) == 0 && getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
         listen_on(server, fd, tls))
         return ntohs(address.sin_port);
-    complain("cannot listen on 127.0.0.1");
+    complain("cannot listen");
     if (fd >= 0)
         close(fd);
     return 0;

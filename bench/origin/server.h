@@ -2,6 +2,8 @@
 #ifndef BENCH_ORIGIN_SERVER_H
 #define BENCH_ORIGIN_SERVER_H
 
+#include <netinet/in.h>
+
 #include "base/date.h"
 #include "base/list.h"
 #include "bench/origin/route.h"
@@ -29,8 +31,9 @@ struct origin_server {
     char date[TERN_DATE_SIZE];
     struct origin_listener listeners[ORIGIN_LISTENERS_MAX];
     int listener_count;
-    uint32_t streams_max; /* of an HTTP/2 connection, at once; to be set before it runs */
-    bool accept_paused;   /* no descriptor was left */
+    struct in_addr address; /* to be set before it listens; so the next */
+    uint32_t streams_max;   /* of an HTTP/2 connection, at once */
+    bool accept_paused;     /* no descriptor was left */
     struct origin_source signals;
     struct origin_source input;
     struct origin_tls *tls;
@@ -44,7 +47,7 @@ struct origin_server {
 bool origin_server_init(struct origin_server *server);
 void origin_server_deinit(struct origin_server *server);
 
-/* Listen on 127.0.0.1 (port 0: any) and answer the port, or 0; on a socket in the file system. TLS needs
+/* Listen on server->address (port 0: any) and answer the port, or 0; on a socket in the file system. TLS needs
  * server->tls. */
 uint16_t origin_server_listen(struct origin_server *server, uint16_t port, bool tls);
 bool origin_server_listen_unix(struct origin_server *server, const char *path);

@@ -1,7 +1,7 @@
 /* tern-mixed - a steady load of GET and POST, and what became of each call.
  *
- *   tern-mixed [--http2 | --http2-prior-knowledge] [--cacert FILE] [--resolve HOST:PORT:ADDRESS,…] [--at-once N]
- *              [--post-every N] [--calls N] GET_URL [POST_URL]
+ *   tern-mixed [--http2 | --http2-prior-knowledge] [--cacert FILE] [--resolve HOST:PORT:ADDRESS,…]
+ *              [--dns-servers SERVERS] [--at-once N] [--post-every N] [--calls N] GET_URL [POST_URL]
  *
  * Keeps N calls (64) going until CALLS have been started or SIGTERM comes, and waits for the last of them. Every Nth (4)
  * is a POST to POST_URL?id=K, where K counts up from 1, so that whoever logs the requests can tell each of them. Then
@@ -12,7 +12,8 @@
  *   http_1, http_2       calls answered by each
  *   trailers             calls that had some
  *   attempts_max         of one call
- *   opened, dead         connections; replayed: exchanges sent again (struct tern_client_stats) */
+ *   opened, dead,
+ *   retired, replayed    connections, and exchanges sent again (struct tern_client_stats) */
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -172,10 +173,10 @@ static void print(const struct load *load)
     print_counts("get", &load->counts[GET]);
     print_counts("post", &load->counts[POST]);
     printf("\"http_1\": %lu, \"http_2\": %lu, \"trailers\": %lu, \"attempts_max\": %u, \"opened\": %lu, \"dead\": %lu, "
-           "\"replayed\": %lu, \"failures\": [%s]}\n",
+           "\"retired\": %lu, \"replayed\": %lu, \"failures\": [%s]}\n",
            load->versions[0], load->versions[1], load->trailers, load->attempts_max,
            (unsigned long)stats.connections_opened, (unsigned long)stats.connections_dead,
-           (unsigned long)stats.replayed, load->failures);
+           (unsigned long)stats.connections_retired, (unsigned long)stats.replayed, load->failures);
 }
 
 /* "HOST:PORT:ADDRESS,ADDRESS" in place. */
@@ -207,11 +208,15 @@ static unsigned long read_number(const char *text, unsigned long max)
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"http2", no_argument, NULL, '2'},         {"http2-prior-knowledge", no_argument, NULL, 'k'},
-        {"cacert", required_argument, NULL, 'c'},  {"resolve", required_argument, NULL, 'r'},
-        {"at-once", required_argument, NULL, 'n'}, {"post-every", required_argument, NULL, 'p'},
-        {"calls", required_argument, NULL, 'N'},   {0}};
+    static const struct option known[] = {{"http2", no_argument, NULL, '2'},
+                                          {"http2-prior-knowledge", no_argument, NULL, 'k'},
+                                          {"cacert", required_argument, NULL, 'c'},
+                                          {"resolve", required_argument, NULL, 'r'},
+                                          {"at-once", required_argument, NULL, 'n'},
+                                          {"post-every", required_argument, NULL, 'p'},
+                                          {"calls", required_argument, NULL, 'N'},
+                                          {"dns-servers", required_argument, NULL, 'd'},
+                                          {0}};
     static struct load load = {.post_every = 4};
     const char *addresses[8];
     struct tern_resolve_override override = {0};
@@ -233,6 +238,9 @@ int main(int argc, char **argv)
             break;
         case 'r':
             read_resolve(optarg, &override, addresses, 8);
+            break;
+        case 'd':
+            config.dns.servers = optarg;
             break;
         case 'n':
             at_once = read_number(optarg, AT_ONCE_MAX);

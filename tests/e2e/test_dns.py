@@ -1,8 +1,11 @@
 """Names, looked up at a real name server: --dns-servers is not in every curl, so these need the bundled fetch."""
+import json
 import os
 import socket
 import struct
+import subprocess
 import threading
+import time
 
 from support import case, process, servers
 
@@ -94,6 +97,79 @@ class Sixth:
     def __exit__(self, *_):
         self.listener.close()
         self.thread.join()
+
+
+class Moves(case.Case):
+    """A name that moves between origins on several addresses while GET and POST go on."""
+    addresses = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+    ttl_s = 1
+    at_once = 16
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = 0
+        for address in cls.addresses:
+            origin = servers.Origin("--address", address, "--port", str(cls.port)).start()
+            cls.addClassCleanup(origin.stop)
+            cls.port = int(origin.http.rsplit(":", 1)[1])  # the same for all
+        cls.dns = servers.Dnsmasq("local=/test/", f"local-ttl={cls.ttl_s}").start()
+        cls.addClassCleanup(cls.dns.stop)
+
+    def connections(self):
+        """How many there are to each address."""
+        counts = dict.fromkeys(self.addresses, 0)
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                local, state = line.split()[1], line.split()[3]
+                address = socket.inet_ntoa(struct.pack("<I", int(local[:8], 16)))
+                if state == "01" and int(local[9:], 16) == self.port and address in counts:
+                    counts[address] += 1
+        return counts
+
+    def move(self, *addresses):
+        """How long until all connections are to these addresses, and what there are then."""
+        self.dns.answer("moves.test", *addresses)
+        began = time.monotonic()
+        while True:
+            counts = self.connections()
+            used = {address for address, count in counts.items() if count > 0}
+            took_s = time.monotonic() - began
+            if used and used <= set(addresses):
+                return took_s, counts
+            self.assertLess(took_s, 15, counts)
+            time.sleep(0.02)
+
+    def load(self, *args):
+        url = f"http://moves.test:{self.port}"
+        load = subprocess.Popen([case.program("TERN_MIXED"), *args, "--dns-servers", f"127.0.0.1:{self.dns.port}",
+                                 "--at-once", str(self.at_once), f"{url}/bytes/1000", f"{url}/upload"],
+                                stdout=subprocess.PIPE, env=case.environment())
+        self.addCleanup(load.stdout.close)
+        self.addCleanup(load.kill)
+        return load
+
+    def test_calls_follow_their_name(self):
+        first, second, third = self.addresses
+        for args in ([], ["--http2-prior-knowledge"]):
+            with self.subTest(args=args):
+                self.dns.answer("moves.test", first)
+                load = self.load(*args)
+                self.move(first)
+                for addresses in ((second,), (third, first), (second,)):
+                    took_s, counts = self.move(*addresses)
+                    print(self.id(), *args, f"{took_s:.2f} s to", counts, flush=True)
+                    # The answer is kept for its TTL; a look every second finds the new one.
+                    self.assertLess(took_s, self.ttl_s + 1 + 2)
+                    if not args:  # new connections go to all addresses
+                        self.assertTrue(all(counts[address] > 0 for address in addresses), counts)
+                load.terminate()
+                out, _ = load.communicate(timeout=case.HANG_S)
+                told = json.loads(out)
+                self.assertEqual(told["failures"], [])
+                self.assertGreater(told["get"]["done"], 1000)
+                self.assertGreater(told["post"]["done"], 300)
+                self.assertEqual((told["attempts_max"], told["replayed"], told["dead"]), (1, 0, 0))
+                self.assertGreaterEqual(told["retired"], 3 if args else 3 * self.at_once / 2)
 
 
 class Hostile(case.Case):

@@ -467,7 +467,7 @@ class Caddy(WebServer):
 
 
 class Dnsmasq(Server):
-    """Answers from lines of its configuration alone, and asks nobody."""
+    """Answers from lines of its configuration and from what answer() says alone, and asks nobody."""
 
     def __init__(self, *lines):
         super().__init__()
@@ -477,8 +477,10 @@ class Dnsmasq(Server):
 
     def configure(self):
         (self.port,) = free_ports(1, kind=socket.SOCK_DGRAM)
+        self.write("hosts", "")
         self.write("dnsmasq.conf", "\n".join(("no-resolv", "no-hosts", "no-poll", "bind-interfaces", "log-queries",
-                                              "listen-address=127.0.0.1", f"port={self.port}", *self.lines, "")))
+                                              "listen-address=127.0.0.1", f"port={self.port}", f"addn-hosts={self.path('hosts')}",
+                                              *self.lines, "")))
 
     def command(self):
         return [self.program, "--keep-in-foreground", "--log-facility=-", "--pid-file", f"--user={user_name()}",
@@ -494,6 +496,11 @@ class Dnsmasq(Server):
                 return len(sock.recv(512)) >= 12
             except OSError:
                 return False
+
+    def answer(self, name, *addresses):
+        """From now on, these and no others."""
+        self.write("hosts", "".join(f"{address} {name}\n" for address in addresses))
+        self.process.send_signal(signal.SIGHUP)
 
     def queries(self, name):
         """How many questions for name it has been asked, by type."""
