@@ -288,7 +288,7 @@ static size_t count_trailers(const struct tern_call *call)
     for (size_t i = 0; i < call->trailer_count; i++)
         if (is_withheld(call, &call->trailers[i]))
             return 0;
-    return call->has_body ? call->trailer_count : 0;
+    return call->trailer_count;
 }
 
 static enum tern_error add_all(struct tern_call *call)

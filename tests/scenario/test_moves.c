@@ -2,9 +2,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include "tests/support/faultmem.h"
+#include "tests/support/h2_script.h"
 #include "tests/support/scenario.h"
 
 #define ONE "192.0.2.1:80"
@@ -78,6 +81,95 @@ static void test_retire_under_load(void **state)
     assert_true(simio_is_closed(busy));
     assert_int_equal(scenario_stats(&s).calls_failed, 0);
     scenario_close(&s);
+}
+
+/* A shared connection retires under its streams: they finish, those that come are on the new address, and it closes with
+ * the last of them. */
+static void test_retire_a_shared_connection(void **state)
+{
+    struct scenario s;
+    struct h2_script old, new;
+    struct seen *calls[6];
+
+    (void)state;
+    open_with(&s, &h2_only, "192.0.2.1");
+    calls[0] = get(&s);
+    h2_script_open(&old, &s);
+    calls[1] = get(&s);
+    h2_script_answer(&old, 3, "");
+    seen_is(calls[1], "head 200 | done");
+    fakedns_answer(s.servers, "a.test", "192.0.2.2", 10);
+    scenario_run(&s, 2 * TERN_S);
+    h2_put_head(&old.out, 1, 0, ":status: 200"); /* it is alive */
+    h2_script_say(&old);
+    for (int i = 0; i < 8; i++) { /* the TTL ends */
+        h2_put_data(&old.out, 1, 0, "x");
+        h2_script_say(&old);
+        scenario_run(&s, TERN_S);
+    }
+    calls[2] = get(&s); /* makes the name be looked up, and is not held up */
+    scenario_run(&s, 0);
+    assert_int_equal(scenario_stats(&s).connections_retired, 1);
+    for (int i = 3; i < 6; i++)
+        calls[i] = get(&s);
+    h2_script_open_at(&new, &s, TWO);
+    scenario_run(&s, 0);
+    h2_script_hears(&old, "HEADERS 5");
+    h2_script_hears_no(&old, "HEADERS 7");
+    for (int i = 3; i < 6; i++) {
+        h2_script_answer(&new, 2 * i - 5, "");
+        seen_is(calls[i], "head 200 | done");
+        assert_string_equal(calls[i]->result.remote, TWO);
+    }
+    h2_script_answer(&old, 5, "");
+    seen_is(calls[2], "head 200 | done");
+    assert_false(simio_is_closed(old.peer));
+    h2_put_data(&old.out, 1, H2_END_STREAM, "");
+    h2_script_say(&old);
+    seen_is(calls[0], "head 200 | body xxxxxxxx | done");
+    scenario_run(&s, 0);
+    assert_true(simio_is_closed(old.peer));
+    assert_int_equal(scenario_stats(&s).calls_failed, 0);
+    h2_script_close(&old);
+    h2_script_close(&new);
+    scenario_close(&s);
+}
+
+/* The check cannot be made for want of memory: nothing retires, no call suffers, and the next one tries again. */
+static void test_without_memory_it_is_looked_at_later(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (uint64_t n = 1; failed; n++) {
+        struct scenario s;
+        struct simio_peer *peer;
+        struct seen *call;
+
+        assert_true(n < 1000);
+        open_with(&s, NULL, "192.0.2.1");
+        peer = call_new(&s, ONE);
+        fakedns_answer(s.servers, "a.test", "192.0.2.2", 10);
+        scenario_run(&s, 11 * TERN_S);
+        call = scenario_start_only(&s, &(struct tern_request){.url = TERN_STR("http://a.test/")});
+        faultmem_fail_nth(n);
+        scenario_run(&s, 0);
+        failed = faultmem_failed();
+        faultmem_never_fail();
+        simio_say(peer, ANSWER);
+        scenario_run(&s, 0);
+        if (strncmp(call->text, "done", 4) != 0) { /* it was not the call's own memory */
+            seen_is(call, "head 204 | done");
+            for (int i = 0; i < 4 && !simio_is_closed(peer); i++) {
+                scenario_run(&s, 10 * TERN_S); /* TERN_DNS_RECHECK_NS goes by, where the lookup failed */
+                call_on(&s, peer, ONE);
+                scenario_run(&s, 0);
+            }
+            assert_true(simio_is_closed(peer));
+            call_new(&s, TWO);
+        }
+        scenario_close(&s);
+    }
 }
 
 /* In the last fifth of the TTL a call has the answer refreshed, and nothing retires before the TTL has ended. */
@@ -266,10 +358,47 @@ static void test_failed_address_is_dialled_last(void **state)
     }
 }
 
+/* A peer that went silent: of two addresses the other is dialled, though this one's turn has come. */
+static void test_silent_address_is_dialled_last(void **state)
+{
+    struct scenario s;
+    struct h2_script one, two;
+    struct tern_request own = {.url = TERN_STR("http://a.test/"), .fresh_connection = true};
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &h2_only, "192.0.2.1 192.0.2.2");
+    call = get(&s);
+    h2_script_open(&one, &s);
+    h2_script_answer(&one, 1, "");
+    seen_is(call, "head 200 | done");
+    call = scenario_start(&s, &own); /* so that the first one is next again */
+    h2_script_open_at(&two, &s, TWO);
+    h2_script_answer(&two, 1, "");
+    seen_is(call, "head 200 | done");
+    scenario_run(&s, 0);
+    assert_true(simio_is_closed(two.peer));
+    h2_script_close(&two);
+
+    call = get(&s);
+    scenario_run(&s, 5 * TERN_S); /* h2_quiet_ns and h2_ack_ns */
+    assert_int_equal(scenario_stats(&s).connections_dead, 1);
+    assert_int_equal(simio_connects(s.sim, ONE), 1);
+    h2_script_open_at(&two, &s, TWO);
+    h2_script_answer(&two, 1, "");
+    seen_is(call, "head 200 | done");
+    assert_int_equal(call->result.attempt, 2);
+    h2_script_close(&one);
+    h2_script_close(&two);
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_retire_under_load),
+        cmocka_unit_test(test_retire_a_shared_connection),
+        cmocka_unit_test(test_without_memory_it_is_looked_at_later),
         cmocka_unit_test(test_calls_keep_the_answer_fresh),
         cmocka_unit_test(test_what_stays_stays),
         cmocka_unit_test(test_resolver_down),
@@ -278,7 +407,9 @@ int main(void)
         cmocka_unit_test(test_spread),
         cmocka_unit_test(test_override_keeps_its_order),
         cmocka_unit_test(test_failed_address_is_dialled_last),
+        cmocka_unit_test(test_silent_address_is_dialled_last),
     };
 
+    faultmem_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ struct chain {
     const struct place *path[HOPS + 1];
     uint16_t statuses[HOPS];
     uint32_t count, at;
+    bool has_userinfo; /* in the first URL */
     char said[HOPS + 1][4096];
     const char *heard_at[HOPS + 1];
 };
@@ -97,7 +98,8 @@ static void check_hop(uint32_t hop, bool keeps)
 
     assert_string_equal(chain.heard_at[hop], chain.path[hop]->address);
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-        bool is_carried = strcmp(secrets[i], "u:p") != 0; /* that is never sent as it stands */
+        /* Userinfo is never sent as it stands, and that of a Location not at all. */
+        bool is_carried = strcmp(secrets[i], "u:p") != 0 && (chain.has_userinfo || strcmp(secrets[i], "dTpw") != 0);
 
         if ((strstr(said, secrets[i]) != NULL) != (may && is_carried))
             fail_msg("hop %u at %s: %s\n%s", hop, chain.path[hop]->url, secrets[i], said);
@@ -146,13 +148,16 @@ static void test_generated_chains(void **state)
     tern_rand_seed(&rand, 7231);
     for (int i = 0; i < CHAINS; i++) {
         const struct tern_redirects redirects = {.keep_secrets = i % 8 == 7};
-        struct tern_request request = {
-            .url = TERN_STR("http://u:p@a.test/"), .fields = own_fields, .field_count = 3, .method = TERN_STR("GET")};
+        struct tern_request request = {.url = tern_str(i % 3 == 0 ? "http://a.test/" : "http://u:p@a.test/"),
+                                       .fields = own_fields,
+                                       .field_count = 3,
+                                       .method = TERN_STR("GET")};
         struct scenario s;
         struct seen *call;
 
         open_chain(&s, &redirects);
         generate(&rand);
+        chain.has_userinfo = i % 3 != 0;
         if (i % 2 == 1) {
             request.method = TERN_STR("POST");
             request.body = (struct tern_body){.kind = TERN_BODY_MEMORY, .data = "form", .length = 4};

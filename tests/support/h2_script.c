@@ -8,18 +8,28 @@
 
 const struct tern_client_config h2_only = {.http_mode = TERN_HTTP_MODE_2_ONLY, .user_agent = "t"};
 
-void h2_script_open_with(struct h2_script *script, struct scenario *s, uint16_t setting, uint32_t value)
+static void open_at(struct h2_script *script, struct scenario *s, const char *address, uint16_t setting, uint32_t value)
 {
-    *script = (struct h2_script){.scenario = s, .peer = scenario_accept(s)};
+    *script = (struct h2_script){.scenario = s, .peer = scenario_accept_at(s, address)};
     tern_buf_init(&script->out, SIZE_MAX / 2);
     h2_ear_init(&script->ear);
     h2_put_setting(&script->out, setting, value);
     h2_script_say(script);
 }
 
+void h2_script_open_with(struct h2_script *script, struct scenario *s, uint16_t setting, uint32_t value)
+{
+    open_at(script, s, SCENARIO_ADDRESS, setting, value);
+}
+
 void h2_script_open(struct h2_script *script, struct scenario *s)
 {
-    h2_script_open_with(script, s, 0, 0);
+    open_at(script, s, SCENARIO_ADDRESS, 0, 0);
+}
+
+void h2_script_open_at(struct h2_script *script, struct scenario *s, const char *address)
+{
+    open_at(script, s, address, 0, 0);
 }
 
 void h2_script_close(struct h2_script *script)
