@@ -32,7 +32,7 @@ static void find(struct tern_dns_answer *answer, unsigned origin, enum tern_ip_f
 
         if (is_changed && sim_chance(400) && (i < 3 || answer->count > 0))
             continue;
-        memcpy(ip, family == TERN_IP_V4 ? "\x0a\0" : "\x20\x01\x0d\xb8", 4);
+        memcpy(ip, family == TERN_IP_V4 ? "\x0a\0\0" : "\x20\x01\x0d\xb8", 4);
         if (family == TERN_IP_V4) {
             ip[2] = (uint8_t)origin;
             ip[3] = last;
