@@ -23,16 +23,22 @@ pkg_check_modules(TERN_SYSTEM REQUIRED IMPORTED_TARGET ${TERN_PC_REQUIRES})
 set(TERN_SYSTEM_LIBRARIES PkgConfig::TERN_SYSTEM Threads::Threads)
 
 if(NOT (TERN_SYSTEM_MBEDTLS AND TERN_SYSTEM_LLHTTP))
-    execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/libs.sh path
+    set(libs_variant "")
+    if(NOT TERN_ACCELERATORS)
+        set(libs_variant portable)
+    endif()
+    execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/libs.sh path ${libs_variant}
         OUTPUT_VARIABLE libs_path OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
     set(TERN_LIBS_PREFIX "" CACHE PATH "Prefix with mbedTLS and llhttp; empty: the one that tools/libs.sh builds")
     if(TERN_LIBS_PREFIX)
         set(libs_path ${TERN_LIBS_PREFIX})
     endif()
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/libs.sh)
+    file(GLOB libs_recipe CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/libs.sh ${PROJECT_SOURCE_DIR}/tools/mbedtls/*)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${libs_recipe})
     if(NOT EXISTS ${libs_path}/versions)
-        message(FATAL_ERROR "mbedTLS 3.6 and llhttp are not in ${libs_path}. Build them with './run deps', or use "
-            "the system's: -DTERN_SYSTEM_MBEDTLS=ON (3.6 or later), -DTERN_SYSTEM_LLHTTP=ON (9.2 or later).")
+        message(FATAL_ERROR "mbedTLS 3.6 and llhttp are not in ${libs_path}. Build them with './run deps' (or, for "
+            "TERN_ACCELERATORS off, 'tools/libs.sh build portable'), or use the system's: "
+            "-DTERN_SYSTEM_MBEDTLS=ON (3.6 or later), -DTERN_SYSTEM_LLHTTP=ON (9.2 or later).")
     endif()
     file(STRINGS ${libs_path}/versions libs_versions)
     separate_arguments(libs_versions)

@@ -1,11 +1,13 @@
 #!/bin/sh
 # Private builds of the two libraries that Debian's releases have too old or too slow: mbedTLS 3.6 and llhttp.
 #
-#   tools/libs.sh path     print the prefix (built or not)
-#   tools/libs.sh build    build it where it is missing, print it
+#   tools/libs.sh path [portable]     print the prefix (built or not)
+#   tools/libs.sh build [portable]    build it where it is missing, print it
 #
+# mbedTLS comes with what tools/mbedtls holds to make it faster on this kind of CPU, portable without.
 # The prefix lies outside the checkout, so that every clone on this machine shares it, and its name holds the hash of
-# this file: a changed recipe is a new prefix. Why these sources and flags: docs/decisions/0001-dependencies.md.
+# this file and of tools/mbedtls: a changed recipe is a new prefix. Why these sources and flags:
+# docs/decisions/0001-dependencies.md, and 0013-tls-accelerators.md for tools/mbedtls.
 set -eu
 
 mbedtls_release=trixie
@@ -20,14 +22,19 @@ arch=$(uname -m)
 # gcc 12 vectorises GCM badly without them: half the speed. Every x86-64 since 2011 has these.
 [ "$arch" != x86_64 ] || cflags="$cflags -maes -mpclmul -msse4.1"
 
+# What makes mbedTLS faster on this kind of CPU; empty: nothing.
+variant=${2-}
+accelerators=
+[ "$arch" != x86_64 ] || [ -n "$variant" ] || accelerators=$(cd "${0%/*}" && pwd)/mbedtls
+
 say() { echo "tern: $*" >&2; }
 die() { say "$*"; exit 1; }
 
 prefix_path() {
     # shellcheck disable=SC1091
     distro=$(. /etc/os-release && echo "${ID:-linux}${VERSION_ID:-}")
-    hash=$(sha256sum "$0" | cut -c1-12)
-    echo "${XDG_CACHE_HOME:-$HOME/.cache}/tern/deps-$distro-$arch-$hash"
+    hash=$(cat "$0" ${accelerators:+"$accelerators"/*} | sha256sum | cut -c1-12)
+    echo "${XDG_CACHE_HOME:-$HOME/.cache}/tern/deps-$distro-$arch-$hash${variant:+-$variant}"
 }
 
 # The mirror this machine already uses, so that no host is named here and a local mirror is honoured.
@@ -80,10 +87,18 @@ build_mbedtls() {
     # Set in the source itself: an own config file would not reach those who read only the installed headers.
     # Threading comes from Debian's packaging rules; without it PSA and shared RSA keys race between engines.
     # Its memory comes from base/mem.h. Its output buffer stays at 16 KiB: a client certificate's chain has to fit in.
+    # Nobody reads its own trace, which is formatted, then dropped, at every record.
+    configure="python3 -B mbedtls/scripts/config.py -f mbedtls/include/mbedtls/mbedtls_config.h"
     for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD MBEDTLS_PLATFORM_MEMORY; do
-        # shellcheck disable=SC2086
-        python3 -B mbedtls/scripts/config.py -f mbedtls/include/mbedtls/mbedtls_config.h set $option
+        $configure set $option
     done
+    $configure unset MBEDTLS_DEBUG_C
+    if [ -n "$accelerators" ]; then
+        $configure set MBEDTLS_GCM_ALT
+        mkdir -p "$stage/include"
+        cp "$accelerators/gcm_alt.h" "$stage/include/"
+        cp "$accelerators/gcm_alt.h" mbedtls/include/
+    fi
     # Build type None: its Release would put -O2 after our -O3.
     {
         cmake -G Ninja -S mbedtls -B mbedtls-build -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$cflags" \
@@ -92,6 +107,15 @@ build_mbedtls() {
             cmake --build mbedtls-build -j2 && cmake --install mbedtls-build
     } >"$work/log" 2>&1 || die "mbedTLS does not build:
 $(tail -n 40 "$work/log")"
+    [ -z "$accelerators" ] || build_accelerators
+}
+
+build_accelerators() {
+    for source in gcm_alt gcm_soft; do
+        # shellcheck disable=SC2086
+        cc $cflags -Imbedtls/include -Imbedtls/library -I"$accelerators" -c "$accelerators/$source.c" -o $source.o
+    done
+    ar rs "$stage/lib/libmbedcrypto.a" gcm_alt.o gcm_soft.o 2>/dev/null
 }
 
 build_llhttp() {
@@ -134,8 +158,8 @@ build() {
     echo "$prefix"
 }
 
-case ${1-} in
-path) prefix_path ;;
-build) build ;;
-*) die "usage: tools/libs.sh path|build" ;;
+case ${1-}:$variant in
+path: | path:portable) prefix_path ;;
+build: | build:portable) build ;;
+*) die "usage: tools/libs.sh path|build [portable]" ;;
 esac
