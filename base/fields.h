@@ -60,6 +60,9 @@ uint32_t tern_fields_remove(struct tern_fields *fields, struct tern_str name);
 /* The grammar. token: RFC 9110 section 5.6.2. Methods are tokens (9.1). */
 bool tern_is_token(struct tern_str s);
 
+/* The length of the token that s starts with, or 0. */
+size_t tern_token_length(struct tern_str s);
+
 /* RFC 9110 section 5.5, obs-text allowed: no CTL but HTAB (so no CR, LF, NUL), no blank at either end. May be empty. */
 bool tern_field_value_valid(struct tern_str s);
 

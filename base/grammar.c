@@ -15,12 +15,18 @@ static const bool token_bytes[256] = {
     ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1,  ['z'] = 1,
 };
 
+size_t tern_token_length(struct tern_str s)
+{
+    size_t i = 0;
+
+    while (i < s.len && token_bytes[(unsigned char)s.ptr[i]])
+        i++;
+    return i;
+}
+
 bool tern_is_token(struct tern_str s)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (!token_bytes[(unsigned char)s.ptr[i]])
-            return false;
-    return s.len != 0;
+    return s.len != 0 && tern_token_length(s) == s.len;
 }
 
 /* Whether any of the eight bytes is below 0x20, HTAB too, or 0x7f. Borrows run from lower bytes to higher ones, and only

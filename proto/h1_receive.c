@@ -106,15 +106,12 @@ static bool parser_feed(struct tern_h1 *h1, const char *data, size_t len, size_t
     return error == HPE_OK;
 }
 
-/* Feeds llhttp a line that tern has found good, and the CRLF behind it. *ended: the message has. */
+/* Feeds llhttp a line that tern has found good, and the CRLF that stands behind the view. *ended: the message has. */
 static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line, bool *ended)
 {
     size_t used;
-    bool paused = false;
 
-    *ended = false;
-    if ((line.len != 0 && (!parser_feed(h1, line.ptr, line.len, &used, &paused) || paused)) ||
-        !parser_feed(h1, "\r\n", 2, &used, ended) || used != 2) {
+    if (!parser_feed(h1, line.ptr, line.len + 2, &used, ended) || used != line.len + 2) {
         const char *reason = llhttp_get_error_reason(&h1->parser);
         return fail_line(h1, TERN_EPROTO, "%s", reason != NULL ? reason : "ends too early");
     }
@@ -175,9 +172,8 @@ static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
 }
 
 /* A field line that the next one does not continue. */
-static enum tern_error field_line(struct tern_h1 *h1)
+static enum tern_error field_line(struct tern_h1 *h1, struct tern_str line)
 {
-    struct tern_str line = tern_buf_view(&h1->scratch->line);
     struct tern_fields *fields = &h1->scratch->fields;
     enum tern_h1_trailer trailer = TERN_H1_TRAILER_KEEP;
     struct tern_str name;
@@ -225,12 +221,12 @@ static enum tern_error chunk_line(struct tern_h1 *h1, struct tern_str line)
     return TERN_OK;
 }
 
-static enum tern_error trailers_end(struct tern_h1 *h1)
+static enum tern_error trailers_end(struct tern_h1 *h1, struct tern_str line)
 {
     struct tern_stream *stream = h1->stream;
     struct tern_fields *fields = &h1->scratch->fields;
     bool ended;
-    enum tern_error error = parser_feed_line(h1, TERN_STR(""), &ended);
+    enum tern_error error = parser_feed_line(h1, line, &ended);
 
     if (error != TERN_OK)
         return error;
@@ -265,7 +261,7 @@ static void judge_upload(struct tern_h1 *h1)
     }
 }
 
-static enum tern_error head_end(struct tern_h1 *h1)
+static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
 {
     struct tern_stream *stream = h1->stream;
     struct tern_fields *fields = &h1->scratch->fields;
@@ -278,7 +274,7 @@ static enum tern_error head_end(struct tern_h1 *h1)
 
     if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
-    error = parser_feed_line(h1, TERN_STR(""), &ended);
+    error = parser_feed_line(h1, line, &ended);
     if (error != TERN_OK)
         return error;
     if (ended != (framing->none || (framing->has_length && framing->length == 0)))
@@ -303,37 +299,69 @@ static enum tern_error head_end(struct tern_h1 *h1)
     return TERN_OK;
 }
 
-/* A line has come to its LF. */
-static enum tern_error line_end(struct tern_h1 *h1)
+/* A line, or what there is of it with its folds, has come to its LF. A field is whole then, but waits for the byte behind
+ * it, which may continue it. */
+static enum tern_error line_end(struct tern_h1 *h1, struct tern_str line)
 {
-    struct tern_buf *buf = &h1->scratch->line;
-    char *line = buf->data + buf->head;
-
     /* RFC 9112 2.2 allows to take a bare LF for an end of line; it is what response splitting is made of. */
-    if (buf->len < 2 || line[buf->len - 2] != '\r')
+    if (line.len < 2 || line.ptr[line.len - 2] != '\r')
         return fail_line(h1, TERN_EPROTO, "ends in a bare LF");
-    tern_buf_truncate(buf, 2);
+    line.len -= 2;
     /* What stands before a fold was looked at before it: with each fold all of the line again would be quadratic. */
-    if (!tern_field_value_valid(tern_str_trim(tern_str_from(tern_buf_view(buf), h1->fold_at))))
+    if (!tern_field_value_valid(tern_str_trim(tern_str_from(line, h1->fold_at))))
         return fail_line(h1, TERN_EPROTO, "holds a control character");
     if (h1->receive == TERN_H1_RECEIVE_STATUS)
-        return status_line(h1, tern_buf_view(buf));
+        return status_line(h1, line);
     if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE)
-        return chunk_line(h1, tern_buf_view(buf));
-    if (h1->fold_at != 0) {
-        /* RFC 9112 5.2: the line's end and the blanks around it become one space. */
-        size_t to = h1->fold_at;
-        while (to < buf->len && tern_ascii_is_blank(line[to]))
-            to++;
-        line[h1->fold_at] = ' ';
-        memmove(line + h1->fold_at + 1, line + to, buf->len - to);
-        tern_buf_truncate(buf, to - h1->fold_at - 1);
-    } else if (buf->len == 0) {
-        return h1->receive == TERN_H1_RECEIVE_FIELDS ? head_end(h1) : trailers_end(h1);
-    } else if (tern_ascii_is_blank(line[0])) {
+        return chunk_line(h1, line);
+    if (line.len == 0)
+        return h1->receive == TERN_H1_RECEIVE_FIELDS ? head_end(h1, line) : trailers_end(h1, line);
+    if (tern_ascii_is_blank(line.ptr[0]))
         return fail_line(h1, TERN_EPROTO, "continues a field, but there is none");
-    }
     h1->line_whole = true;
+    return TERN_OK;
+}
+
+/* RFC 9112 5.2: the line's end and the blanks around it become one space. */
+static void fold(struct tern_buf *buf, size_t at)
+{
+    char *line = buf->data + buf->head;
+    size_t to = at;
+
+    while (to < buf->len && tern_ascii_is_blank(line[to]))
+        to++;
+    line[at] = ' ';
+    memmove(line + at + 1, line + to, buf->len - to + 2); /* with the CRLF behind it */
+    tern_buf_truncate(buf, to - at - 1);
+}
+
+/* The line in the buffer has come to its LF. */
+static enum tern_error kept_line(struct tern_h1 *h1)
+{
+    struct tern_buf *buf = &h1->scratch->line;
+    enum tern_error error = line_end(h1, tern_buf_view(buf));
+
+    if (error != TERN_OK || !h1->line_whole)
+        return error;
+    tern_buf_truncate(buf, 2); /* out of sight, but still behind it */
+    if (h1->fold_at != 0)
+        fold(buf, h1->fold_at);
+    return TERN_OK;
+}
+
+/* A line of n bytes that came as a whole, nothing of it in the buffer, with len - n bytes behind it: read where it stands,
+ * unless what is behind it is unknown or continues it. */
+static enum tern_error lent_line(struct tern_h1 *h1, const char *data, size_t n, size_t len)
+{
+    enum tern_error error = line_end(h1, tern_str_n(data, n));
+
+    if (error != TERN_OK || !h1->line_whole)
+        return error;
+    if (n < len && !tern_ascii_is_blank(data[n]))
+        return field_line(h1, tern_str_n(data, n - 2));
+    if (tern_buf_append(&h1->scratch->line, data, n) != TERN_OK)
+        return fail_memory(h1);
+    tern_buf_truncate(&h1->scratch->line, 2);
     return TERN_OK;
 }
 
@@ -377,7 +405,7 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
         h1->line_whole = false;
         h1->line_number++;
     } else if (h1->line_whole) {
-        error = field_line(h1);
+        error = field_line(h1, tern_buf_view(line));
         if (error != TERN_OK)
             return error;
     }
@@ -386,12 +414,15 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
     error = count_line(h1, n);
     if (error != TERN_OK)
         return error;
-    if (tern_buf_append(line, data, n) != TERN_OK)
-        return fail_memory(h1);
     *used = n;
-    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(tern_buf_view(line)))
+    bool is_lent = lf != NULL && line->len == 0;
+    if (!is_lent && tern_buf_append(line, data, n) != TERN_OK)
+        return fail_memory(h1);
+    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(is_lent ? tern_str_n(data, n) : tern_buf_view(line)))
         return fail_line(h1, TERN_EPROTO_VERSION, "is not HTTP/1");
-    return lf != NULL ? line_end(h1) : TERN_OK;
+    if (is_lent)
+        return lent_line(h1, data, n, len);
+    return lf != NULL ? kept_line(h1) : TERN_OK;
 }
 
 /* ---- bodies ---- */
