@@ -243,17 +243,6 @@ static bool is_own(const struct tern_call *call, struct tern_str name)
     return tern_fields_find(&call->own, name, 0) < call->own.count;
 }
 
-/* What tern sends of its own accord, where neither the call nor the client has that field. */
-static enum tern_error add_default(struct tern_call *call, struct tern_str name, struct tern_str value)
-{
-    const struct tern_client_config *config = &call->profile->config;
-
-    if (value.len == 0 || is_own(call, name) ||
-        tern_fields_get(config->fields, config->field_count, name.ptr).ptr != NULL)
-        return TERN_OK;
-    return tern_fields_add(&call->fields, name, value, 0);
-}
-
 /* Userinfo in the URL is Basic credentials (RFC 7617), unless the request has its own. */
 static enum tern_error add_userinfo(struct tern_call *call)
 {
@@ -298,9 +287,7 @@ static enum tern_error add_all(struct tern_call *call)
     enum tern_error error;
 
     tern_fields_clear(&call->fields);
-    if ((error = add_userinfo(call)) != TERN_OK ||
-        (error = add_default(call, TERN_STR("User-Agent"), tern_str(config->user_agent))) != TERN_OK ||
-        (error = add_default(call, TERN_STR("Accept"), TERN_STR("*/*"))) != TERN_OK)
+    if ((error = add_userinfo(call)) != TERN_OK)
         return error;
     for (size_t i = 0; i < config->field_count; i++) {
         const struct tern_field *field = &config->fields[i];
@@ -320,6 +307,23 @@ static enum tern_error add_all(struct tern_call *call)
     return TERN_OK;
 }
 
+/* The client's fields as they are, or, where the call has a say in them, a list of its own. */
+static enum tern_error choose_fields(struct tern_call *call, const struct tern_field **fields, size_t *count)
+{
+    const struct tern_client_config *config = &call->profile->config;
+    enum tern_error error;
+
+    if (call->own.count == 0 && call->url.user.ptr == NULL && !call->drops_secrets) {
+        *fields = config->fields;
+        *count = config->field_count;
+        return TERN_OK;
+    }
+    error = add_all(call);
+    *fields = tern_fields_view(&call->fields);
+    *count = call->fields.count;
+    return error;
+}
+
 static bool asks_for_leave(const struct tern_call *call, uint64_t length)
 {
     if (!call->has_body || length == 0 || call->expect == TERN_EXPECT_NEVER)
@@ -330,7 +334,9 @@ static bool asks_for_leave(const struct tern_call *call, uint64_t length)
 enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why)
 {
     uint64_t length = call->has_body ? call->body.body.length : 0;
-    enum tern_error error = add_all(call);
+    const struct tern_field *fields;
+    size_t field_count;
+    enum tern_error error = choose_fields(call, &fields, &field_count);
 
     if (error != TERN_OK)
         return error == TERN_ELIMIT
@@ -343,8 +349,8 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
                          ? tern_str_n(call->authority.data + call->authority.head, call->authority.len)
                          : call->url.authority,
         .target = call->url.target,
-        .fields = tern_fields_view(&call->fields),
-        .field_count = call->fields.count,
+        .fields = fields,
+        .field_count = field_count,
         .body = call->has_body ? &call->body.source : NULL,
         .body_length = length,
         .trailers = call->trailers,

@@ -51,7 +51,7 @@ struct tern_call {
     struct tern_buf method;
     struct tern_buf authority; /* of a Host field of the user's */
     struct tern_fields own;    /* the user's fields, and the names that are taken away */
-    struct tern_fields fields; /* as they are sent */
+    struct tern_fields fields; /* as they are sent, unless they are the profile's */
     struct tern_timeouts own_timeouts;
     struct tern_timeouts timeouts;
     const struct tern_field *trailers; /* the user's */

@@ -67,7 +67,8 @@ bool tern_call_is_idempotent(const struct tern_call *call)
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
         if (tern_str_eq(method, methods[i]))
             return true;
-    return tern_fields_value(&call->fields, TERN_STR("Idempotency-Key")).ptr != NULL;
+    return tern_fields_get(call->exchange.outgoing.fields, call->exchange.outgoing.field_count, "Idempotency-Key")
+               .ptr != NULL;
 }
 
 /* ---- again ---- */

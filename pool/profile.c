@@ -228,21 +228,33 @@ void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts
 
 /* ---- copying ---- */
 
+/* What a call sends that has no field of that name itself: what tern sends of its own accord, then the user's defaults.
+ * Made once, so that a call without fields sends the list as it is. */
 static bool copy_fields(struct tern_profile *profile)
 {
     struct tern_client_config *config = &profile->config;
-    struct tern_field *copy;
+    const struct tern_field ours[] = {{TERN_STR("User-Agent"), tern_str(config->user_agent), 0},
+                                      {TERN_STR("Accept"), TERN_STR("*/*"), 0}};
+    size_t ours_max = sizeof(ours) / sizeof(ours[0]), count = 0;
+    struct tern_field *copy = tern_keep_alloc(&profile->keep, (ours_max + config->field_count) * sizeof(*copy));
 
-    if (config->field_count == 0)
-        return true;
-    copy = tern_keep_alloc(&profile->keep, config->field_count * sizeof(*copy));
     if (copy == NULL)
         return false;
-    memcpy(copy, config->fields, config->field_count * sizeof(*copy));
-    config->fields = copy;
+    for (size_t i = 0; i < ours_max; i++)
+        if (ours[i].value.len != 0 &&
+            tern_fields_get(config->fields, config->field_count, ours[i].name.ptr).ptr == NULL)
+            copy[count++] = ours[i];
     for (size_t i = 0; i < config->field_count; i++)
+        copy[count++] = config->fields[i];
+    config->fields = copy;
+    config->field_count = count;
+    for (size_t i = 0; i < count; i++) {
+        copy[i].value = tern_str_trim(copy[i].value);
+        if (tern_field_is_secret(copy[i].name))
+            copy[i].flags |= TERN_FIELD_SECRET;
         if (!tern_keep_str(&profile->keep, &copy[i].name) || !tern_keep_str(&profile->keep, &copy[i].value))
             return false;
+    }
     return true;
 }
 

@@ -56,7 +56,7 @@ struct tern_address_gate {
 
 struct tern_profile {
     uint32_t refs;
-    struct tern_client_config config; /* defaults filled in */
+    struct tern_client_config config; /* defaults filled in; fields with User-Agent and Accept, checked, trimmed */
     struct tern_buf shape;
     struct tern_codec_limits codec_limits;
     struct tern_tcp_options tcp;

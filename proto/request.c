@@ -15,13 +15,18 @@ static bool name_in(struct tern_str name, const struct tern_str *names, size_t c
     return false;
 }
 
-/* RFC 3986 3.2.2 and 3.2.3: what host and port are written in. No '@': userinfo never reaches the wire. */
+/* RFC 3986 3.2.2 and 3.2.3: what host and port are written in, beside letters and digits. No '@': userinfo never
+ * reaches the wire. */
+static const bool authority_marks[256] = {
+    ['-'] = 1, ['.'] = 1,  ['_'] = 1, ['~'] = 1, ['%'] = 1, ['!'] = 1, ['$'] = 1, ['&'] = 1, ['\''] = 1, ['('] = 1,
+    [')'] = 1, ['*'] = 1,  ['+'] = 1, [','] = 1, [';'] = 1, ['='] = 1, [':'] = 1, ['['] = 1, [']'] = 1,
+};
+
 static bool authority_valid(struct tern_str authority)
 {
     for (size_t i = 0; i < authority.len; i++) {
         char c = authority.ptr[i];
-        if (!tern_ascii_is_alpha(c) && !tern_ascii_is_digit(c) &&
-            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
+        if (!tern_ascii_is_alpha(c) && !tern_ascii_is_digit(c) && !authority_marks[(unsigned char)c])
             return false;
     }
     return authority.len != 0;
