@@ -185,12 +185,29 @@ void tern_exchange_listen(struct tern_exchange *exchange)
     }
 }
 
-/* The peer has said something for this exchange. */
-static void heard(struct tern_exchange *exchange)
+void tern_exchange_heard(struct tern_exchange *exchange)
 {
     if (exchange->watchdog.silent_ns != 0)
         exchange->watchdog.silent_ns = now(exchange);
     tern_exchange_listen(exchange);
+}
+
+/* Time that the user takes is not the peer's: what waits for its bytes stands still, and begins anew. */
+void tern_exchange_set_paused(struct tern_exchange *exchange, bool is_paused)
+{
+    struct tern_watchdog *dog = &exchange->watchdog;
+
+    exchange->is_paused = is_paused;
+    if (is_paused) {
+        dog->silent_ns = dog->head_ns = dog->speed_ns = 0;
+    } else if (exchange->assigned_ns != 0) {
+        if (exchange->sent_ns != 0 && exchange->answered_ns == 0)
+            dog->head_ns = now(exchange);
+        if (exchange->timeouts->low_speed_bytes_per_s != 0) {
+            dog->speed_ns = now(exchange);
+            dog->speed_bytes = exchange->stream.sent_body_bytes + exchange->stream.received_body_bytes;
+        }
+    }
 }
 
 /* ---- what the codec says ---- */
@@ -201,7 +218,7 @@ static void on_informational(struct tern_stream *stream, const struct tern_head 
 
     if (head->status == 100)
         exchange->watchdog.expect_ns = 0;
-    heard(exchange);
+    tern_exchange_heard(exchange);
     exchange->events->on_informational(exchange, head);
 }
 
@@ -230,7 +247,7 @@ static void on_head(struct tern_stream *stream, const struct tern_head *head)
     exchange->answered_ns = now(exchange);
     exchange->watchdog.head_ns = 0;
     exchange->watchdog.expect_ns = 0;
-    heard(exchange);
+    tern_exchange_heard(exchange);
     exchange->events->on_head(exchange, head);
 }
 
@@ -241,7 +258,7 @@ static void on_body(struct tern_stream *stream, const uint8_t *data, size_t len)
     exchange->events->on_body(exchange, data, len);
     if (exchange->conn != NULL)
         tern_conn_widen(exchange->conn, exchange);
-    heard(exchange); /* once it is known whether its window has room */
+    tern_exchange_heard(exchange); /* once it is known whether its window has room */
 }
 
 static void on_trailers(struct tern_stream *stream, const struct tern_field *fields, size_t count)
@@ -311,20 +328,6 @@ const struct tern_stream_events tern_exchange_stream_events = {
 
 /* ---- the limits ---- */
 
-static void set_limit_fault(struct tern_fault *fault, const struct tern_exchange *exchange,
-                            const struct tern_watchdog_verdict *verdict)
-{
-    static const char *const phases[] = {"at the start",      "waiting for a connection", "resolving the name",
-                                         "connecting",        "in the TLS handshake",     "sending the request",
-                                         "awaiting the head", "reading the body",         "at the end"};
-    char authority[TERN_ESCAPE_MAX];
-
-    tern_fault_set(fault, verdict->error, "%s: %s (limit %llu ms, %s)",
-                   tern_escape(authority, sizeof(authority), exchange->outgoing.authority),
-                   tern_error_text(verdict->error), (unsigned long long)(verdict->limit_ns / TERN_MS),
-                   phases[tern_exchange_phase(exchange)]);
-}
-
 static void count_timeout(struct tern_client_stats *stats, enum tern_error error)
 {
     if (error == TERN_EPOOL_TIMEOUT)
@@ -337,14 +340,28 @@ static void count_timeout(struct tern_client_stats *stats, enum tern_error error
         stats->timed_out_read++;
 }
 
+void tern_exchange_limit(const struct tern_exchange *exchange, enum tern_phase phase,
+                         const struct tern_watchdog_verdict *verdict, struct tern_client_stats *stats,
+                         struct tern_fault *fault)
+{
+    static const char *const phases[] = {"at the start",      "waiting for a connection", "resolving the name",
+                                         "connecting",        "in the TLS handshake",     "sending the request",
+                                         "awaiting the head", "reading the body",         "at the end"};
+    char authority[TERN_ESCAPE_MAX];
+
+    count_timeout(stats, verdict->error);
+    tern_fault_set(fault, verdict->error, "%s: %s (limit %llu ms, %s)",
+                   tern_escape(authority, sizeof(authority), exchange->outgoing.authority),
+                   tern_error_text(verdict->error), (unsigned long long)(verdict->limit_ns / TERN_MS), phases[phase]);
+}
+
 static void on_limit(struct tern_exchange *exchange, const struct tern_watchdog_verdict *verdict)
 {
     struct tern_pool *pool = TERN_CONTAINER_OF(exchange->transport, struct tern_pool, transport);
     enum tern_phase phase = tern_exchange_phase(exchange);
     struct tern_fault fault;
 
-    set_limit_fault(&fault, exchange, verdict);
-    count_timeout(pool->stats, verdict->error);
+    tern_exchange_limit(exchange, phase, verdict, pool->stats, &fault);
     if (exchange->conn != NULL) {
         struct tern_conn *conn = exchange->conn;
 

@@ -383,37 +383,13 @@ static void pool_credit(struct tern_exchange *exchange, uint32_t bytes)
     tern_conn_wake(conn);
 }
 
-/* Time that the user takes is not the peer's: what waits for its bytes stands still, and begins anew. */
-static void hold_watchdog(struct tern_exchange *exchange)
-{
-    struct tern_watchdog *dog = &exchange->watchdog;
-
-    dog->silent_ns = dog->head_ns = dog->speed_ns = 0;
-}
-
-static void release_watchdog(struct tern_exchange *exchange, uint64_t now_ns)
-{
-    struct tern_watchdog *dog = &exchange->watchdog;
-
-    if (exchange->sent_ns != 0 && exchange->answered_ns == 0)
-        dog->head_ns = now_ns;
-    if (exchange->timeouts->low_speed_bytes_per_s != 0) {
-        dog->speed_ns = now_ns;
-        dog->speed_bytes = exchange->stream.sent_body_bytes + exchange->stream.received_body_bytes;
-    }
-}
-
 static void pool_pause(struct tern_exchange *exchange, bool is_paused)
 {
     struct tern_conn *conn = exchange->conn;
 
-    exchange->is_paused = is_paused;
-    if (is_paused)
-        hold_watchdog(exchange);
+    tern_exchange_set_paused(exchange, is_paused);
     if (conn == NULL)
         return;
-    if (!is_paused)
-        release_watchdog(exchange, conn->pool->engine->now_ns);
     conn->codec->ops->pause(conn->codec, &exchange->stream, is_paused);
     tern_exchange_listen(exchange);
     tern_conn_wake(conn);

@@ -193,6 +193,17 @@ void tern_exchange_watch(struct tern_exchange *exchange);
  * */
 void tern_exchange_listen(struct tern_exchange *exchange);
 
+/* The peer has said something for this exchange. */
+void tern_exchange_heard(struct tern_exchange *exchange);
+
+/* Stops and restarts what waits for the peer's bytes. */
+void tern_exchange_set_paused(struct tern_exchange *exchange, bool is_paused);
+
+/* A time limit has ended it: counts that, and fills in fault. */
+void tern_exchange_limit(const struct tern_exchange *exchange, enum tern_phase phase,
+                         const struct tern_watchdog_verdict *verdict, struct tern_client_stats *stats,
+                         struct tern_fault *fault);
+
 void tern_exchange_trace(struct tern_exchange *exchange, const char *format, ...) TERN_PRINTF(2, 3);
 
 extern const struct tern_stream_events tern_exchange_stream_events;
