@@ -40,7 +40,7 @@ static uint64_t now(const struct tern_call *call)
 
 static struct tern_transport *transport_of(struct tern_call *call)
 {
-    return &call->client->pool.transport;
+    return call->client->transport;
 }
 
 /* ---- memory ---- */

@@ -6,6 +6,7 @@
 #include "base/url.h"
 #include "client/build.h"
 #include "client/call.h"
+#include "client/mock.h"
 #include "dns/dns.h"
 #include "pool/warm.h"
 
@@ -36,6 +37,7 @@ static void release(struct tern_client *client)
     while ((node = tern_list_pop_front(&client->spares)) != NULL)
         tern_call_free(TERN_CONTAINER_OF(node, struct tern_call, node));
     client->spare_count = 0;
+    tern_mock_release(client->mock);
     tern_pool_deinit(&client->pool);
     tern_hosts_deinit(&client->hosts);
     tern_hsts_deinit(&client->hsts);
@@ -145,6 +147,7 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
                    tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;
     tern_pool_init(&client->pool, engine, client->tls, &client->settings->own.profile->config.limits, &client->stats);
+    client->transport = &client->pool.transport;
     *out = client;
     return TERN_OK;
 }
@@ -191,7 +194,7 @@ enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_s
     if ((error = tern_url_parse(&url, text, why)) == TERN_OK)
         error = tern_origin_of_url(&origin, &url, why);
     tern_url_deinit(&url);
-    if (error != TERN_OK)
+    if (error != TERN_OK || client->mock != NULL)
         return error;
     (void)tern_engine_now(
         client->engine); /* between turns the latched time is old, and timeouts are measured from it */

@@ -16,6 +16,8 @@
 /* Ended calls kept with their memory for the next ones: a service's usual concurrency. */
 #define TERN_CALL_SPARES_MAX 256
 
+struct tern_mock;
+
 enum tern_client_state { TERN_CLIENT_OPEN, TERN_CLIENT_DRAINING, TERN_CLIENT_DROPPING };
 
 struct tern_client {
@@ -27,8 +29,10 @@ struct tern_client {
     struct tern_pool_seams seams;
     struct tern_tls_provider *tls; /* owned */
     struct tern_pool pool;
-    struct tern_list calls;  /* tern_call.node: live */
-    struct tern_list spares; /* the same, ended, to be used again */
+    struct tern_transport *transport; /* where calls go: the pool, or */
+    struct tern_mock *mock;           /* owned count; NULL: none */
+    struct tern_list calls;           /* tern_call.node: live */
+    struct tern_list spares;          /* the same, ended, to be used again */
     uint32_t spare_count;
     uint32_t call_count;
     struct tern_hosts hosts;

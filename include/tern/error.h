@@ -36,6 +36,7 @@ enum tern_error_class {
     X(EBUSY, USAGE, "this function may not be called from inside a callback")                                          \
     X(EGONE, USAGE, "the call has already ended")                                                                      \
     X(ECLOSED, USAGE, "the engine or client is closed")                                                                \
+    X(EMOCK, USAGE, "the mock did not expect this request")                                                            \
     X(ENOMEM, LOCAL, "out of memory")                                                                                  \
     X(ELIMIT, LOCAL, "a limit of this engine or client is reached")                                                    \
     X(EQUEUE, LOCAL, "a queue of this engine or client is full")                                                       \

@@ -1,4 +1,4 @@
-/* tern/tern.h - all of tern's public API.
+/* tern/tern.h - all of tern's public API, but for what only tests need (mock.h).
  *
  *     error.h   what can go wrong
  *     engine.h  one thread's reactor
