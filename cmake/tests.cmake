@@ -6,6 +6,7 @@
 #   tests/install/test_X.sh      what is built, as others see it; install.X
 #   tests/sim/test_X.sh          the simulator; sim.X
 #   tests/fuzz/corpus/X          inputs that fuzzing found, played once (cmake/fuzz.cmake); fuzz.X
+#   examples/X_test.c            how users test their own code: cmocka, over the public API alone; example.X
 # tests/support/*.c is linked into all C tests (cmake/support.cmake).
 #
 # A program that cannot run here exits with 77 and shows as skipped. Where TERN_NO_SKIP is set (in CI), it exits with 1,
@@ -28,6 +29,16 @@ foreach(source IN LISTS c_tests)
     add_test(NAME ${name} COMMAND test.${name})
     # Tests run in virtual time: one that takes a minute hangs.
     set_tests_properties(${name} PROPERTIES TIMEOUT 180 SKIP_RETURN_CODE 77)
+endforeach()
+
+file(GLOB example_tests CONFIGURE_DEPENDS examples/*_test.c)
+foreach(source IN LISTS example_tests)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "_test$" "" test ${name})
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE tern tern_flags PkgConfig::CMOCKA)
+    add_test(NAME example.${test} COMMAND ${name})
+    set_tests_properties(example.${test} PROPERTIES TIMEOUT 180)
 endforeach()
 
 # The simulator (docs/SIMULATION.md): some seeds that are the commit's own, and one twice.
