@@ -254,6 +254,36 @@ static void test_resolver_down(void **state)
     scenario_close(&s);
 }
 
+/* What a stale answer does not have may be there again. */
+static void test_stale_answers_deny_nothing(void **state)
+{
+    struct tern_client_config config = {.limits = {.idle_ns = 3600 * TERN_S}};
+    struct scenario s;
+    struct simio_peer *peer;
+
+    (void)state;
+    open_with(&s, &config, "192.0.2.1");
+    peer = call_new(&s, ONE);
+    fakedns_answer(s.servers, "a.test", "192.0.2.2", 10);
+    scenario_run(&s, 8 * TERN_S);
+    call_on(&s, peer, ONE); /* has the new answer kept, before the connection's own TTL has ended */
+    fakedns_fails(s.servers, "a.test", TERN_IP_ANY, TERN_DNS_TIMEOUT);
+    scenario_run(&s, 20 * TERN_S);
+    call_on(&s, peer, ONE);
+    scenario_run(&s, 5 * TERN_S);
+    assert_true(scenario_stats(&s).dns_stale_hits > 0);
+    assert_false(simio_is_closed(peer));
+    fakedns_fails(s.servers, "a.test", TERN_IP_ANY, TERN_DNS_FOUND);
+    for (int i = 0; i < 2; i++) {
+        scenario_run(&s, 31 * TERN_S);
+        if (!simio_is_closed(peer))
+            call_on(&s, peer, ONE);
+        scenario_run(&s, 0);
+    }
+    assert_true(simio_is_closed(peer));
+    scenario_close(&s);
+}
+
 static void test_keep_moved(void **state)
 {
     struct tern_client_config config = {.dns = {.keep_moved = true}};
@@ -402,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_calls_keep_the_answer_fresh),
         cmocka_unit_test(test_what_stays_stays),
         cmocka_unit_test(test_resolver_down),
+        cmocka_unit_test(test_stale_answers_deny_nothing),
         cmocka_unit_test(test_keep_moved),
         cmocka_unit_test(test_end_during_the_check),
         cmocka_unit_test(test_spread),
