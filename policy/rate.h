@@ -16,8 +16,8 @@
 #define TERN_RATE_HOLD_MAX_NS (900 * TERN_S)
 
 struct tern_rate_state { /* all zero: nothing was asked yet */
-    uint64_t full_ns; /* when all of the burst is there again */
-    uint64_t hold_ns; /* the host said: not before this */
+    uint64_t full_ns;    /* when all of the burst is there again */
+    uint64_t hold_ns;    /* the host said: not before this */
 };
 
 /* When a call may start, now or later, if ahead others start before it. config has its defaults filled in. */
