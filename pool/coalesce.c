@@ -45,7 +45,8 @@ struct tern_conn *tern_coalesce_find(const struct tern_dial *dial, const struct 
 
     if (exchange == NULL || exchange->is_fresh || !exchange->profile->config.h2_coalesce || !bucket->origin.is_secure ||
         config->http_mode == TERN_HTTP_MODE_1_1 || tern_pool_spoken(bucket) == TERN_SPOKEN_1_1_ASKED ||
-        config->connect_to_count > 0 || dial->profile->unix_address.len > 0)
+        config->connect_to_count > 0 || dial->profile->unix_address.len > 0 ||
+        tern_address_refused(dial->profile, &bucket->origin, address) != NULL)
         return NULL;
     return tern_addresses_find(bucket, address, may_carry);
 }

@@ -2,9 +2,11 @@
  *
  * Looked for anew by every dial, when it has an address and before it connects there: so what held yesterday is not
  * held to be true today, and no table of aliases is kept. It needs all of: both https, the same port, the same shape;
- * an address of the new host that the connection is made to; a certificate on it that was verified and names the new
- * host too, is still valid and not excused or pinned; no rule that sends calls elsewhere (connect_to, unix_socket); and
- * no 421 (RFC 9110 15.5.20) that this connection's host has answered for the new one before. */
+ * an address of the new host that the connection is made to, and that the gate allows for the new host; a certificate
+ * on it that was verified and names the new host too, is still valid and not excused or pinned; no rule that sends
+ * calls elsewhere (connect_to, unix_socket); and no 421 (RFC 9110 15.5.20) that this connection's host has answered for
+ * the new one before.
+ */
 #ifndef TERN_POOL_COALESCE_H
 #define TERN_POOL_COALESCE_H
 

@@ -168,6 +168,28 @@ static void test_not_unless_all_holds(void **state)
     apart(config, second, "192.0.2.1:443");
 }
 
+static const char *no_second_there(void *user, const struct tern_gate_question *question)
+{
+    (void)user;
+    return question->address != NULL && question->host.len > 0 && question->host.ptr[0] == 'a' ? "not there" : NULL;
+}
+
+/* An address that is good for one host may not be for another. */
+static void test_not_past_the_gate(void **state)
+{
+    const struct tern_gate gate = {.check = no_second_there};
+    const struct tern_policy policy = {.gate = &gate};
+    struct world w;
+    struct seen *call;
+
+    (void)state;
+    open_warm(&w, (struct tern_client_config){.h2_coalesce = true, .policy = &policy});
+    call = get(&w, SECOND);
+    seen_is(call, "done EGATE CONNECT");
+    assert_int_equal(scenario_stats(&w.s).coalesced, 0);
+    close_world(&w);
+}
+
 /* Pins are for one host's key, and nothing says that they were meant for the other's. */
 static void test_not_with_pins(void **state)
 {
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_hosts_share_a_connection),
         cmocka_unit_test(test_busy_connection_is_shared),
         cmocka_unit_test(test_not_unless_all_holds),
+        cmocka_unit_test(test_not_past_the_gate),
         cmocka_unit_test(test_not_with_pins),
         cmocka_unit_test(test_not_after_the_certificate),
         cmocka_unit_test(test_not_on_a_resumed_session),
