@@ -318,6 +318,8 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
         tern_call_trace_head(call, head);
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
         call->discarded_bytes = 0;
+        if (call->state == TERN_CALL_RUNNING && call->is_paused)
+            transport_of(call)->ops->pause(exchange, false);
         return;
     }
     call->was_answered = true;
@@ -595,7 +597,7 @@ static enum tern_error set_paused(struct tern_engine *engine, tern_call_id id, b
     if (call->is_paused == is_paused)
         return TERN_OK;
     call->is_paused = is_paused;
-    if (call->state == TERN_CALL_RUNNING)
+    if (call->state == TERN_CALL_RUNNING && call->next == TERN_CALL_NEXT_NONE) /* else its rest is nobody's */
         transport_of(call)->ops->pause(&call->exchange, is_paused);
     return TERN_OK;
 }

@@ -276,14 +276,77 @@ static void test_cancel_in_the_delay(void **state)
     scenario_close(&s); /* and at the client's end */
 }
 
+static void pause_before_head(struct seen *seen, const char *event)
+{
+    if (strcmp(event, "informational") == 0)
+        assert_int_equal(tern_call_pause(seen->scenario->engine, seen->id), TERN_OK);
+}
+
+/* A pause is for what the user gets: what is thrown away does not wait, whether the pause came before or behind its
+ * head. */
+static void test_paused(void **state)
+{
+    (void)state;
+    for (int is_early = 0; is_early < 2; is_early++) {
+        struct scenario s;
+        struct simio_peer *peer;
+        struct seen *call;
+
+        open_with(&s, &defaults);
+        call = scenario_get(&s, URL);
+        if (is_early)
+            call->hook = pause_before_head;
+        peer = scenario_accept(&s);
+        simio_say(peer, "HTTP/1.1 103 X\r\n\r\nHTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\nh");
+        scenario_run(&s, 0);
+        if (!is_early)
+            assert_int_equal(tern_call_pause(s.engine, call->id), TERN_OK);
+        simio_forget(peer);
+        simio_say(peer, "i");
+        scenario_run(&s, 10 * TERN_S);
+        assert_true(scenario_heard(peer, "GET / HTTP/1.1"));
+        answer(&s, peer, 200, "");
+        seen_is(call, "informational 103"); /* it is paused, still */
+        assert_int_equal(tern_call_resume(s.engine, call->id), TERN_OK);
+        scenario_run(&s, 0);
+        seen_is(call, "head 200 | body hi | done");
+        scenario_close(&s);
+    }
+}
+
+static void test_priority_changes_in_the_delay(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &defaults);
+    call = scenario_get(&s, URL);
+    peer = scenario_accept(&s);
+    answer(&s, peer, 503, "Retry-After: 5\r\n");
+    assert_int_equal(tern_call_set_priority(s.engine, call->id, (struct tern_priority){.urgency = 1}), TERN_OK);
+    scenario_run(&s, 5 * TERN_S);
+    assert_true(scenario_heard(peer, "u=1"));
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_off_until_asked_for),       cmocka_unit_test(test_backoff_until_the_attempts_are_used_up),
-        cmocka_unit_test(test_retry_after_is_waited_for), cmocka_unit_test(test_a_wait_too_long_is_not_begun),
-        cmocka_unit_test(test_only_what_is_safe),         cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_not_behind_a_head),         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_off_until_asked_for),
+        cmocka_unit_test(test_backoff_until_the_attempts_are_used_up),
+        cmocka_unit_test(test_retry_after_is_waited_for),
+        cmocka_unit_test(test_a_wait_too_long_is_not_begun),
+        cmocka_unit_test(test_only_what_is_safe),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_not_behind_a_head),
+        cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancel_in_the_delay),
+        cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_priority_changes_in_the_delay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
