@@ -186,7 +186,7 @@ static void fill_limits(struct tern_limits *l)
     default_u32(&l->connections_per_host_max,
                 l->connections_max < TERN_CONNECTIONS_MAX ? l->connections_max : TERN_CONNECTIONS_MAX);
     default_u32(&l->connections_per_address_max, UINT32_MAX);
-    default_u32(&l->idle_max, TERN_IDLE_MAX);
+    default_u32(&l->idle_max, l->connections_max); /* fewer, and a steady load of many calls would redial */
     default_u64(&l->warm_ns, TERN_WARM_NS);
     default_u32(&l->waiters_max, TERN_WAITERS_MAX);
     default_u64(&l->idle_ns, TERN_IDLE_NS);

@@ -28,7 +28,6 @@ struct tern_tls_provider;
 #define TERN_HEAD_TIMEOUT_NS (120 * TERN_S)
 #define TERN_CONTINUE_TIMEOUT_NS (1 * TERN_S)
 #define TERN_CONNECTIONS_MAX 100
-#define TERN_IDLE_MAX 20
 #define TERN_WAITERS_MAX 1024
 #define TERN_IDLE_NS (30 * TERN_S)
 #define TERN_WARM_NS (300 * TERN_S)

@@ -107,6 +107,25 @@ static void test_queue_is_bounded(void **state)
     scenario_close(&s);
 }
 
+/* By default a load of any width that the pool carries leaves its connections to the next. */
+static void test_what_the_pool_may_open_it_may_keep(void **state)
+{
+    struct scenario s;
+    struct simio_peer *peers[100];
+
+    (void)state;
+    scenario_open(&s, NULL);
+    for (int i = 0; i < 100; i++) {
+        scenario_get(&s, "http://a.test/");
+        peers[i] = scenario_accept(&s);
+    }
+    for (int i = 0; i < 100; i++)
+        answer(peers[i]);
+    scenario_run(&s, 0);
+    assert_int_equal(scenario_stats(&s).connections_idle, 100);
+    scenario_close(&s);
+}
+
 static void test_idle_connections_are_bounded(void **state)
 {
     const struct tern_client_config config = {.limits = {.idle_max = 1}};
@@ -393,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_per_host_limit_leaves_room_for_others),
         cmocka_unit_test(test_idle_connection_gives_way_to_another_host),
         cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_what_the_pool_may_open_it_may_keep),
         cmocka_unit_test(test_idle_connections_are_bounded),
         cmocka_unit_test(test_idle_connections_are_taken_last_in_first_out),
         cmocka_unit_test(test_freed_connection_wins_against_a_dial),
