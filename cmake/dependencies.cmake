@@ -14,7 +14,7 @@ set(TERN_PRIVATE_LIBRARIES "")
 set(TERN_PRIVATE_ARCHIVES "")
 
 if(TERN_SYSTEM_MBEDTLS)
-    list(APPEND TERN_PC_REQUIRES "mbedtls >= 3.6" mbedx509 mbedcrypto)
+    list(APPEND TERN_PC_REQUIRES "mbedtls >= 3.6.6" mbedx509 mbedcrypto)
 endif()
 if(TERN_SYSTEM_LLHTTP)
     list(APPEND TERN_PC_REQUIRES "libllhttp >= 9.2")
@@ -38,7 +38,7 @@ if(NOT (TERN_SYSTEM_MBEDTLS AND TERN_SYSTEM_LLHTTP))
     if(NOT EXISTS ${libs_path}/versions)
         message(FATAL_ERROR "mbedTLS 3.6 and llhttp are not in ${libs_path}. Build them with './run deps' (or, for "
             "TERN_ACCELERATORS off, 'tools/libs.sh build portable'), or use the system's: "
-            "-DTERN_SYSTEM_MBEDTLS=ON (3.6 or later), -DTERN_SYSTEM_LLHTTP=ON (9.2 or later).")
+            "-DTERN_SYSTEM_MBEDTLS=ON (3.6.6 or later), -DTERN_SYSTEM_LLHTTP=ON (9.2 or later).")
     endif()
     file(STRINGS ${libs_path}/versions libs_versions)
     separate_arguments(libs_versions)

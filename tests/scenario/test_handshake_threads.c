@@ -243,6 +243,32 @@ static void test_forked_at_any_moment(void **state)
     }
 }
 
+/* A child that drew its parent's random bytes would share its keys: the library has to notice the fork. */
+static void test_child_draws_its_own_random_bytes(void **state)
+{
+    uint8_t ours[16], of_child[16];
+    int ends[2], status = -1;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(psa_generate_random(ours, sizeof(ours)), PSA_SUCCESS); /* seeded */
+    assert_int_equal(pipe(ends), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        bool is_drawn = psa_generate_random(of_child, sizeof(of_child)) == PSA_SUCCESS;
+
+        _exit(is_drawn && write(ends[1], of_child, sizeof(of_child)) == sizeof(of_child) ? 0 : 1);
+    }
+    assert_int_equal(psa_generate_random(ours, sizeof(ours)), PSA_SUCCESS);
+    assert_int_equal(read(ends[0], of_child, sizeof(of_child)), sizeof(of_child));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_memory_not_equal(ours, of_child, sizeof(ours));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_at_any_moment),
         cmocka_unit_test(test_shut_down_and_freed_at_any_moment),
         cmocka_unit_test(test_forked_at_any_moment),
+        cmocka_unit_test(test_child_draws_its_own_random_bytes),
     };
 
     return cmocka_run_group_tests(tests, server_start, server_stop);
