@@ -1,7 +1,7 @@
-/* tls/mbedtls_fork.c - no fork while a worker computes. See tls/mbedtls_stream.h. */
+/* tls/mbedtls_fork.c - no fork while a worker computes. See tls/mbedtls_material.h. */
 #include <pthread.h>
 
-#include "tls/mbedtls_stream.h"
+#include "tls/mbedtls_material.h"
 
 /* A fork holds the gate, so that no worker begins another step while it waits for those under way. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;

@@ -134,26 +134,45 @@ static enum tern_error load_certificate(struct tern_tls_material *material, stru
     return error;
 }
 
+/* Both draw from the library's one random generator, which has a lock. */
+static int parse_key(mbedtls_pk_context *key, const struct tern_buf *bytes, const char *password)
+{
+    /* The NUL belongs to PEM only. */
+    size_t size = memmem(bytes->data, bytes->len, "-----BEGIN", 10) != NULL ? bytes->len : bytes->len - 1;
+    int code;
+
+    tern_tls_fork_lock();
+    code =
+        mbedtls_pk_parse_key(key, (unsigned char *)bytes->data, size, (const unsigned char *)password,
+                             password != NULL ? strlen(password) : 0, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    tern_tls_fork_unlock();
+    return code;
+}
+
+static int check_pair(const mbedtls_x509_crt *identity, const mbedtls_pk_context *key)
+{
+    int code;
+
+    tern_tls_fork_lock();
+    code = mbedtls_pk_check_pair(&identity->pk, key, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    tern_tls_fork_unlock();
+    return code;
+}
+
 static enum tern_error load_key(struct tern_tls_material *material, struct tern_files *files,
                                 const struct tern_tls_config *config, struct tern_fault *fault)
 {
     const char *field = config->key_file != NULL ? "key_file" : "cert_file";
     const char *path = config->key_file != NULL ? config->key_file : config->cert_file;
-    const char *password = config->key_password;
     struct tern_buf bytes;
     enum tern_error error = read_identity(files, field, path, &bytes, fault);
 
     if (error == TERN_OK) {
-        /* The NUL belongs to PEM only. */
-        size_t size = memmem(bytes.data, bytes.len, "-----BEGIN", 10) != NULL ? bytes.len : bytes.len - 1;
-        int code = mbedtls_pk_parse_key(&material->key, (unsigned char *)bytes.data, size,
-                                        (const unsigned char *)password, password != NULL ? strlen(password) : 0,
-                                        mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+        int code = parse_key(&material->key, &bytes, config->key_password);
 
         if (code != 0)
             error = identity_fault(fault, code, field, path, key_hint(code));
-        else if ((code = mbedtls_pk_check_pair(&material->identity.pk, &material->key, mbedtls_psa_get_random,
-                                               MBEDTLS_PSA_RANDOM_STATE)) != 0)
+        else if ((code = check_pair(&material->identity, &material->key)) != 0)
             error = identity_fault(fault, code, field, path, "the key does not belong to the certificate");
     }
     wipe(&bytes);

@@ -71,4 +71,15 @@ void tern_tls_profile_load_cancel(struct tern_tls_waiter *waiter);
 /* The body of profile->tell. */
 void tern_tls_profile_tell(struct tern_task *task);
 
+/* ---- forks: mbedtls_fork.c ---- */
+
+/* Whoever is inside of mbedTLS on a worker, or holds a lock of the process's, holds this too, together with others; a
+ * fork waits until nobody does. So a child finds no half-changed context and no lock that is held for ever. Not taken
+ * twice: a fork that came between would wait for ever. */
+void tern_tls_fork_lock(void);
+void tern_tls_fork_unlock(void);
+
+/* Once for the process, before the first lock. False: out of memory. */
+TERN_MUST_USE bool tern_tls_fork_ready(void);
+
 #endif

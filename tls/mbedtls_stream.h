@@ -123,14 +123,6 @@ void tern_tls_shift_cancel(struct tern_tls_stream *tls);
 /* ON_LOOP. */
 void tern_tls_shift_free(struct tern_tls_stream *tls);
 
-/* A worker holds this lock while it is inside of mbedTLS, together with other workers; a fork waits until nobody does.
- * So a child finds no half-changed context and no lock of the library's that is held for ever. */
-void tern_tls_fork_lock(void);
-void tern_tls_fork_unlock(void);
-
-/* Once for the process, before the first lock. False: out of memory. */
-TERN_MUST_USE bool tern_tls_fork_ready(void);
-
 /* ---- the rest ---- */
 
 /* Sets up conf, ssl, the session to resume and the key log. Errors, with fault: TERN_ENOMEM, TERN_ETLS_HANDSHAKE. */

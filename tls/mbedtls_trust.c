@@ -324,9 +324,11 @@ enum tern_error tern_tls_trust_acquire(struct tern_files *files, const struct te
     tern_buf_init(&gather.bytes, TERN_TLS_TRUST_BYTES_MAX);
     error = is_named ? gather_configured(&gather, config, fault) : gather_system(&gather, profile, fault);
     if (error == TERN_OK && gather.part_count != 0) {
+        tern_tls_fork_lock();
         pthread_mutex_lock(&parse_lock);
         error = find_or_parse(&gather, config, out, fault);
         pthread_mutex_unlock(&parse_lock);
+        tern_tls_fork_unlock();
     }
     tern_buf_deinit(&gather.bytes);
     return error;
@@ -338,11 +340,13 @@ void tern_tls_trust_release(struct tern_tls_trust *trust)
 
     if (trust == NULL)
         return;
+    tern_tls_fork_lock();
     pthread_mutex_lock(&table_lock);
     is_last = --trust->count == 0;
     if (is_last)
         tern_list_remove(&trust->node);
     pthread_mutex_unlock(&table_lock);
+    tern_tls_fork_unlock();
     if (is_last)
         trust_free(trust);
 }

@@ -21,6 +21,7 @@
 
 #define CALLS 8
 #define ROUNDS 12
+#define TRUST_COPIES 1500
 
 /* ---- a blocking server, one connection after the other; a process, for a fork waits for no threads but tern's ---- */
 
@@ -129,13 +130,12 @@ static void on_done(void *user, tern_call_id id, const struct tern_result *resul
         calls->error = result->fault.error;
 }
 
-static void begin(struct calls *calls)
+static void begin_with(struct calls *calls, const char *trust)
 {
     static const struct tern_handlers handlers = {.on_done = on_done};
     const struct tern_engine_config engine = {.handshake_threads = 2};
     const struct tern_client_config config = {
-        .http_mode = TERN_HTTP_MODE_1_1,
-        .tls = {.ca_pem = server.root_pem, .ca_pem_len = strlen(server.root_pem), .no_resumption = true}};
+        .http_mode = TERN_HTTP_MODE_1_1, .tls = {.ca_pem = trust, .ca_pem_len = strlen(trust), .no_resumption = true}};
     const struct tern_request request = {.url = tern_str(server.url)};
 
     *calls = (struct calls){0};
@@ -143,6 +143,11 @@ static void begin(struct calls *calls)
     assert_int_equal(tern_client_new(calls->engine, &config, &calls->client, NULL), TERN_OK);
     for (int i = 0; i < CALLS; i++)
         assert_int_equal(tern_call_start(calls->client, &request, &handlers, calls, &calls->ids[i], NULL), TERN_OK);
+}
+
+static void begin(struct calls *calls)
+{
+    begin_with(calls, server.root_pem);
 }
 
 static void until_ended(struct calls *calls)
@@ -243,6 +248,37 @@ static void test_forked_at_any_moment(void **state)
     }
 }
 
+/* So much trust that a worker is at it when the fork comes. The child has trust of its own to parse. */
+static void test_forked_while_trust_is_parsed(void **state)
+{
+    const struct cert *roots[TRUST_COPIES];
+    char *trust;
+
+    (void)state;
+    for (int i = 0; i < TRUST_COPIES; i++)
+        roots[i] = server.root;
+    trust = certs_pem(roots, TRUST_COPIES);
+    for (int turns = 0; turns < 4; turns++) {
+        struct calls calls;
+        int status = -1;
+        pid_t pid;
+
+        begin_with(&calls, trust);
+        for (int i = 0; i < turns; i++)
+            assert_int_equal(tern_engine_step(calls.engine), TERN_OK);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            child(&calls);
+        until_ended(&calls);
+        assert_int_equal(calls.succeeded, CALLS);
+        tern_engine_free(calls.engine);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+    free(trust);
+}
+
 /* A child that drew its parent's random bytes would share its keys: the library has to notice the fork. */
 static void test_child_draws_its_own_random_bytes(void **state)
 {
@@ -276,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_at_any_moment),
         cmocka_unit_test(test_shut_down_and_freed_at_any_moment),
         cmocka_unit_test(test_forked_at_any_moment),
+        cmocka_unit_test(test_forked_while_trust_is_parsed),
         cmocka_unit_test(test_child_draws_its_own_random_bytes),
     };
 
