@@ -50,8 +50,8 @@ struct tern_h1_scratch {
     struct tern_fields fields; /* of the head or trailers being received; the 0th is nameless and holds the reason */
 };
 
-/* Scratches kept, and how large one may have grown to be kept. */
-#define TERN_H1_SPARES_MAX 64
+/* Scratches kept, for as many calls as a client keeps memory of, and how large one may have grown to be kept. */
+#define TERN_H1_SPARES_MAX 256
 #define TERN_H1_SPARE_BYTES_MAX (16u << 10)
 
 /* Scratches between exchanges. Caller's storage; one thread; outlives the codecs made with it. Zero is empty. */
