@@ -56,7 +56,8 @@ static void show_deadline(struct tern_engine *engine)
 
 static bool has_tasks(const struct tern_engine *engine)
 {
-    return !tern_list_is_empty(&engine->tasks) || !tern_list_is_empty(&engine->slow_tasks);
+    return !tern_list_is_empty(&engine->tasks) || !tern_list_is_empty(&engine->last_tasks) ||
+           !tern_list_is_empty(&engine->slow_tasks);
 }
 
 /* Invariant 4, from here until the next turn. */
@@ -109,18 +110,24 @@ static void run_timers(struct tern_engine *engine)
     }
 }
 
-static void run_tasks(struct tern_engine *engine)
+static void run_queued(struct tern_list *tasks)
 {
     struct tern_list batch;
     struct tern_list *node;
 
     tern_list_init(&batch);
-    tern_list_splice_back(&batch, &engine->tasks);
+    tern_list_splice_back(&batch, tasks);
     while ((node = tern_list_pop_front(&batch)) != NULL) {
         struct tern_task *task = TERN_CONTAINER_OF(node, struct tern_task, node);
         task->is_queued = false;
         task->run(task);
     }
+}
+
+static void run_tasks(struct tern_engine *engine)
+{
+    run_queued(&engine->tasks);
+    run_queued(&engine->last_tasks);
 }
 
 /* One alone: descriptors and timers come between any two. */
@@ -152,7 +159,8 @@ static void settle(struct tern_engine *engine)
         run_messages(engine, false);
         run_tasks(engine);
         bury_all(engine);
-        if (tern_list_is_empty(&engine->tasks) && tern_mailbox_is_empty(&engine->mailbox))
+        if (tern_list_is_empty(&engine->tasks) && tern_list_is_empty(&engine->last_tasks) &&
+            tern_mailbox_is_empty(&engine->mailbox))
             return;
     }
 }
@@ -411,6 +419,11 @@ void tern_engine_defer(struct tern_engine *engine, struct tern_task *task)
     defer(engine, &engine->tasks, task);
 }
 
+void tern_engine_defer_last(struct tern_engine *engine, struct tern_task *task)
+{
+    defer(engine, &engine->last_tasks, task);
+}
+
 void tern_engine_defer_slow(struct tern_engine *engine, struct tern_task *task)
 {
     defer(engine, &engine->slow_tasks, task);
@@ -549,6 +562,7 @@ static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why
     tern_wheel_init(&engine->wheel, engine->now_ns);
     tern_list_init(&engine->due);
     tern_list_init(&engine->tasks);
+    tern_list_init(&engine->last_tasks);
     tern_list_init(&engine->slow_tasks);
     tern_list_init(&engine->graveyard);
     tern_list_init(&engine->members);

@@ -396,8 +396,8 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     if (was_quiet)
         ask(conn, false);
     watch_life(conn);
-    tern_pool_share(conn); /* at once: the next call of this turn looks for it */
-    tern_conn_wake(conn);  /* and goes out in the same write */
+    tern_pool_share(conn);                                   /* at once: the next call of this turn looks for it */
+    tern_engine_defer_last(conn->pool->engine, &conn->pump); /* and goes out in the same write */
 }
 
 void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange)

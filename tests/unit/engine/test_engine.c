@@ -219,6 +219,40 @@ static void test_one_slow_task_a_turn(void **state)
 }
 
 /* A shutdown ends who they belong to; what is queued outside of a turn shows in the descriptor. */
+static struct actor *last_of_inner;
+
+static void on_task_with_last(struct tern_task *task)
+{
+    on_task(task);
+    tern_engine_defer_last(inner, &last_of_inner->task);
+}
+
+static void test_last_tasks_run_behind_the_tasks_of_their_turn(void **state)
+{
+    (void)state;
+    struct tern_engine *engine;
+    (void)simio_new(NULL, &engine);
+    struct actor a = actor(engine, "a"), b = actor(engine, "b"), last = actor(engine, "l");
+    inner = engine;
+    last_of_inner = &last;
+    a.task.run = b.task.run = on_task_with_last;
+    last.again = 1; /* queued while the last tasks run: not in this turn */
+    log_clear();
+    tern_engine_defer(engine, &a.task);
+    tern_engine_defer(engine, &b.task);
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(tern_engine_next(engine), 0);
+        assert_int_equal(tern_engine_step(engine), TERN_OK);
+        log_add(" ");
+    }
+    assert_string_equal(log_text, "abl l ");
+    tern_engine_defer_last(engine, &last.task);
+    assert_int_equal(tern_engine_next(engine), 0);
+    tern_task_cancel(&last.task);
+    assert_int_equal(tern_engine_next(engine), TERN_OFF);
+    tern_engine_free(engine);
+}
+
 static void test_slow_tasks_are_shown_and_not_run_by_a_shutdown(void **state)
 {
     (void)state;
@@ -653,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_engine_does_nothing),
         cmocka_unit_test(test_what_repeats_itself_waits_for_the_next_turn),
         cmocka_unit_test(test_one_slow_task_a_turn),
+        cmocka_unit_test(test_last_tasks_run_behind_the_tasks_of_their_turn),
         cmocka_unit_test(test_slow_tasks_are_shown_and_not_run_by_a_shutdown),
         cmocka_unit_test(test_busy_from_inside),
         cmocka_unit_test(test_posts_are_bounded_and_ordered),
