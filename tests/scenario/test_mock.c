@@ -29,7 +29,7 @@ struct seen {
     void (*hook)(struct seen *seen, const char *event);
 };
 
-static void note(struct seen *seen, const char *event, const char *format, ...)
+static void TERN_PRINTF(3, 4) note(struct seen *seen, const char *event, const char *format, ...)
 {
     size_t len = strlen(seen->text);
     va_list args;
