@@ -398,7 +398,16 @@ static int count_message(struct tern_h2 *h2, const nghttp2_frame_hd *hd, const s
         h2->late_frames++;
         return ++h2->late > TERN_H2_LATE_MAX ? flooded(h2, "frames for streams that are over") : 0;
     }
-    if (hd->type != NGHTTP2_DATA) {
+    return 0;
+}
+
+/* nghttp2 reads this frame: none comes behind what broke the connection. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    const struct tern_h2_stream *s = tern_h2_find(user, hd->stream_id);
+
+    (void)session;
+    if (s != NULL && (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION)) {
         s->stream->received_head_bytes += 9 + hd->length;
     }
     return 0;
@@ -514,6 +523,7 @@ static int on_complaint(nghttp2_session *session, int error, const char *text, s
 
 void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_head);

@@ -146,8 +146,9 @@ static void what_breaks_the_connection_ends_all_at_every_split(void **unused)
         for (size_t k = 0; k < 12; k++) {
             again();
             put_broken(which);
+            h2_put_head(&in, 1, 0, ":status: 200"); /* too late to be an answer */
             breaks(k, TERN_EPROTO, codes[which], "the peer broke HTTP/2: ");
-            bool answered = which == 9 || which == 10 || which == 11 || which == 12;
+            bool answered = which == 9 || which == 11 || which == 12;
             assert_non_null(strstr(h2_peer_log(&a), answered ? "TERN_EPROTO ANSWERED" : "TERN_EPROTO MAYBE"));
             assert_non_null(strstr(h2_peer_log(&b), "error TERN_EPROTO UNSENT"));
         }
