@@ -9,6 +9,8 @@ if(support_sources)
     add_library(tern_test_support STATIC ${support_sources})
     target_link_libraries(tern_test_support PUBLIC tern_internal PkgConfig::CMOCKA)
     target_link_libraries(tern_test INTERFACE tern_test_support)
+    # tests/support/torture.c runs the tests instead of cmocka where it is asked to.
+    target_link_options(tern_test_support INTERFACE LINKER:--wrap=_cmocka_run_group_tests)
 endif()
 
 if(TARGET tern_measure)

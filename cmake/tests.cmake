@@ -5,6 +5,7 @@
 #   tests/e2e/X.c                what those drive, over the public API alone: tern-X
 #   tests/install/test_X.sh      what is built, as others see it; install.X
 #   tests/sim/test_X.sh          the simulator; sim.X
+#   tests/scenario/test_X.c      once more, with things failing (tests/support/torture.h); torture.sample
 #   tests/fuzz/corpus/X          inputs that fuzzing found, played once (cmake/fuzz.cmake); fuzz.X
 #   examples/X_test.c            how users test their own code: cmocka, over the public API alone; example.X
 # tests/support/*.c is linked into all C tests (cmake/support.cmake).
@@ -49,6 +50,10 @@ foreach(name seeds digest)
     add_test(NAME sim.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/sim/test_${name}.sh $<TARGET_FILE:tern-sim>)
     set_tests_properties(sim.${name} PROPERTIES TIMEOUT 300)
 endforeach()
+
+# A sample of ./run torture that moves with the commit.
+add_test(NAME torture.sample COMMAND ${PROJECT_SOURCE_DIR}/tools/torture.sh ${PROJECT_BINARY_DIR}/tests commit)
+set_tests_properties(torture.sample PROPERTIES TIMEOUT 300)
 
 # The same support for python: programs by environment, one at a time since some of them measure or fill the machine.
 set(e2e_environment TERN_BUILD_DIR=${PROJECT_BINARY_DIR})

@@ -4,7 +4,8 @@
  * the codec tells each stream what happened through the stream's events. One codec is one connection.
  *
  * Requirements
- *  1. feed and pull may be called with any split of the bytes: all splits give the same events.
+ *  1. feed and pull may be called with any split of the bytes: all splits give the same events. (Only how much of a body
+ *     comes before an error in it may differ.)
  *  2. An event may call cancel, credit and body_ready of any stream of the codec, its own included, but neither feed,
  *     pull nor deinit. (The pump sees to that: user code runs below it.)
  *  3. After on_end or on_error the codec has forgotten the stream: its storage may be freed or used again.

@@ -24,7 +24,7 @@ packages_for() {
     # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.
     test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client ;;
     lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
-    coverage) echo gcovr ;;
+    coverage) echo gcc python3 ;;
     fuzz) echo clang libclang-rt-dev llvm libcmocka-dev ;;
     peers)
         echo valgrind strace openssl wrk nghttp2-client libssl-dev libcurl4-openssl-dev libevent-dev golang-go

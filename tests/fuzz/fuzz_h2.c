@@ -80,6 +80,31 @@ static void frame(struct tern_str rest, struct tern_buf *wire)
     }
 }
 
+static size_t first(const char *log, const char *what)
+{
+    const char *at = strstr(log, what);
+
+    return at != NULL ? (size_t)(at - log) : strlen(log);
+}
+
+/* An answer that breaks the rules ends alike; but how much of its body came before that is nghttp2's to say, which looks
+ * at DATA piece by piece. */
+static void same_log(const char *a, const char *b)
+{
+    const char *end_a = strstr(a, "error TERN_"), *end_b = strstr(b, "error TERN_");
+
+    if (end_a == NULL || end_b == NULL) {
+        fuzz_same(tern_str(a), tern_str(b));
+        return;
+    }
+    if (strncmp(end_a, "error TERN_EPROTO", 17) != 0)
+        fuzz_same(tern_str(end_a), tern_str(end_b));
+    fuzz_same(tern_str_n(end_a, first(end_a, " \"")), tern_str_n(end_b, first(end_b, " \"")));
+    a = strndupa(a, (size_t)(end_a - a));
+    b = strndupa(b, (size_t)(end_b - b));
+    fuzz_same(tern_str_n(a, first(a, "body \"")), tern_str_n(b, first(b, "body \"")));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tern_str rest = {(const char *)data, size};
@@ -100,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (state_of(&whole) != TERN_CODEC_CLOSED) /* then nobody waits for what is still to be written */
         fuzz_same(tern_str(h2_rig_frames(&whole.rig)), tern_str(h2_rig_frames(&split.rig)));
     for (size_t i = 0; i < STREAMS; i++)
-        fuzz_same(tern_str(h2_peer_log(&whole.peers[i])), tern_str(h2_peer_log(&split.peers[i])));
+        same_log(h2_peer_log(&whole.peers[i]), h2_peer_log(&split.peers[i]));
     close_session(&split);
     close_session(&whole);
     tern_buf_deinit(&wire);

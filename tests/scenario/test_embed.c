@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/support/scenario.h"
+#include "tests/support/torture.h"
 
 #define URL TERN_STR("http://a.test/")
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
@@ -106,6 +107,10 @@ static void test_perform(void **state)
     struct seen *other;
 
     (void)state;
+    torture_fixture_keeps_memory(); /* response */
+    torture_fixture_keeps_memory(); /* response */
+    torture_fixture_keeps_memory(); /* response */
+    torture_fixture_keeps_memory(); /* response */
     scenario_open(&s, NULL);
     other = scenario_start_only(&s, &(struct tern_request){.url = URL});
     simio_serve(s.sim, SCENARIO_ADDRESS, answer_hi, NULL);
@@ -280,6 +285,7 @@ static void test_fork_during_perform(void **state)
     struct seen *call;
 
     (void)state;
+    torture_fixture_keeps_memory(); /* response */
     scenario_open(&s, NULL);
     simio_serve(s.sim, SCENARIO_ADDRESS, answer_root, NULL);
     call = scenario_start_only(&s, &(struct tern_request){.url = URL});

@@ -281,9 +281,9 @@ static void test_drain_ends_the_floor(void **state)
     simio_say_and_end(peer, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     scenario_run(&s, 0);
     tern_client_close(s.client, TERN_CLOSE_DRAIN);
+    s.is_client_closed = true;
     scenario_run(&s, TERN_S);
     assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 2);
-    s.is_client_closed = true;
     answer(scenario_accept(&s));
     scenario_run(&s, 0);
     scenario_close(&s);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tern/engine.h"
+#include "tests/support/torture.h"
 
 static atomic_uint_fast64_t count, live;
 static atomic_uint_fast64_t fail_first = UINT64_MAX, fail_last = UINT64_MAX; /* the counts that fail, both included */
@@ -14,6 +15,8 @@ static bool may_pass(void)
 {
     uint64_t n = atomic_fetch_add(&count, 1) + 1;
 
+    if (torture_fails(TORTURE_MEMORY))
+        return false;
     if (n < atomic_load(&fail_first) || n > atomic_load(&fail_last))
         return true;
     atomic_store(&failed, true);

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/torture.h"
+
 static void must(enum tern_error error)
 {
     assert_int_equal(error, TERN_OK);
@@ -88,6 +90,7 @@ static void put_frame(struct h2_ear *ear, const uint8_t *header, const uint8_t *
 void h2_ear_init(struct h2_ear *ear)
 {
     *ear = (struct h2_ear){0};
+    torture_fixture_keeps_memory();
     tern_buf_init(&ear->wire, SIZE_MAX / 2);
     tern_buf_init(&ear->text, SIZE_MAX / 2);
     must(tern_buf_reserve(&ear->wire, 256 << 10));
@@ -133,6 +136,7 @@ void h2_put(struct tern_buf *out, uint8_t type, uint8_t flags, int32_t id, const
     uint8_t header[9] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,       type,       flags,
                          (uint8_t)(id >> 24),  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
 
+    torture_fixture_keeps_memory(); /* out */
     must(tern_buf_append(out, header, sizeof header));
     must(tern_buf_append(out, payload, len));
 }

@@ -57,6 +57,9 @@ void scenario_open(struct scenario *s, const struct tern_client_config *config);
  * and frees everything. */
 void scenario_close(struct scenario *s);
 
+/* For torture.h: every engine was shut down, so every call of the scenarios that are open has ended, once. Forgets them. */
+void scenario_all_ended(void);
+
 /* Starts a call, which must not be refused, and takes the engine through what is due now. */
 struct seen *scenario_get(struct scenario *s, const char *url);
 struct seen *scenario_start(struct scenario *s, const struct tern_request *request);

@@ -9,6 +9,8 @@
 
 #include "base/list.h"
 #include "base/rand.h"
+#include "tests/support/faultfiles.h"
+#include "tests/support/torture.h"
 
 #define FD_FIRST 1000
 #define FD_PROBE_V4 (FD_FIRST - 3) /* datagram sockets: only ever asked from where a destination would be dialled */
@@ -16,6 +18,7 @@
 #define SOCKETS_MAX 20000
 #define RULES_MAX 64
 #define STEPS_WITHOUT_TIME_MAX 100000
+#define RUNS_IN_VAIN_MAX 20000
 
 enum rule_kind { REFUSE, LISTEN, BLACK_HOLE, FAIL };
 
@@ -69,11 +72,13 @@ struct simio_peer {
 
 struct simio {
     struct tern_io io;
+    struct tern_list node; /* among all */
     struct tern_engine *engine;
     uint64_t now_ns;
     uint64_t wall_offset_ns;
     struct tern_rand rand;
     bool woken, is_child;
+    uint32_t runs_in_vain; /* simio_run since torture has something failed */
     int socket_errno;
     size_t recv_max, window;
     struct simio_counts counts;
@@ -84,6 +89,14 @@ struct simio {
     bool no_ipv4, no_ipv6;
     struct tern_sockaddr probed; /* what a datagram socket was last connected to */
 };
+
+static struct tern_list all = {&all, &all};
+
+/* Whether torture has this operation of the system fail. */
+static bool fails(void)
+{
+    return torture_fails(TORTURE_SYSTEM);
+}
 
 static struct simio *self(struct tern_io *io)
 {
@@ -207,6 +220,7 @@ static struct act *new_act(enum act_kind kind, uint64_t at_ns, const void *bytes
 
 static void add_act(struct simio_peer *peer, enum act_kind kind, uint64_t after_ns, const void *bytes, size_t len)
 {
+    assert_non_null(peer); /* no such connection was made */
     struct act *act = new_act(kind, peer->sim->now_ns + after_ns, bytes, len);
     if (peer->connected && peer->rule->path_ns != 0) {
         peer->sent_ns = (act->at_ns > peer->sent_ns ? act->at_ns : peer->sent_ns) +
@@ -227,8 +241,11 @@ static struct act *first_act(const struct tern_list *acts)
 static void hear(struct simio_peer *peer, const void *bytes, size_t len)
 {
     append(&peer->heard, bytes, len);
-    if (peer->rule->on_heard != NULL)
+    if (peer->rule->on_heard != NULL) {
+        torture_hold();
         peer->rule->on_heard(peer, peer->rule->user);
+        torture_release();
+    }
 }
 
 static void happen(struct simio_peer *peer, struct act *act)
@@ -318,6 +335,7 @@ void simio_reset_after(struct simio_peer *peer, uint64_t ns)
 
 void simio_recv_max(struct simio_peer *peer, size_t bytes)
 {
+    assert_non_null(peer);
     assert_true(bytes > 0);
     peer->recv_max = bytes;
 }
@@ -330,6 +348,7 @@ void simio_recv_max_all(struct simio *sim, size_t bytes)
 
 void simio_window(struct simio_peer *peer, size_t bytes)
 {
+    assert_non_null(peer);
     peer->window = bytes;
     if (bytes > 0)
         peer->edges |= TERN_IO_WRITE;
@@ -344,34 +363,39 @@ void simio_window_all(struct simio *sim, size_t bytes)
 
 struct tern_str simio_heard(struct simio_peer *peer)
 {
+    assert_non_null(peer);
     return (struct tern_str){peer->heard.len != 0 ? peer->heard.data : "", peer->heard.len};
 }
 
 void simio_forget(struct simio_peer *peer)
 {
+    assert_non_null(peer);
     peer->heard.len = 0;
 }
 
 void simio_expect(struct simio_peer *peer, const char *text)
 {
     struct tern_str heard = simio_heard(peer);
-    if (heard.len != strlen(text) || memcmp(heard.ptr, text, heard.len) != 0)
+    if (!torture_has_failed() && (heard.len != strlen(text) || memcmp(heard.ptr, text, heard.len) != 0))
         fail_msg("simio: heard\n----\n%.*s\n---- instead of\n%s\n----", (int)heard.len, heard.ptr, text);
     simio_forget(peer);
 }
 
 bool simio_is_closed(const struct simio_peer *peer)
 {
+    assert_non_null(peer);
     return peer->closed;
 }
 
 void *simio_user(struct simio_peer *peer)
 {
+    assert_non_null(peer);
     return peer->user;
 }
 
 void simio_set_user(struct simio_peer *peer, void *user)
 {
+    assert_non_null(peer);
     peer->user = user;
 }
 
@@ -381,7 +405,7 @@ static struct simio_peer *socket_at(struct simio *sim, int fd)
 {
     size_t index = (size_t)(fd - FD_FIRST);
     if (fd < FD_FIRST || index >= sim->socket_count || sim->sockets[index]->closed)
-        fail_msg("simio: descriptor %d is not open", fd);
+        torture_found("simio: descriptor %d is not open", fd);
     return sim->sockets[index];
 }
 
@@ -407,6 +431,8 @@ static bool is_probe(int fd)
 
 static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
 {
+    if (fails())
+        return -EMFILE;
     struct simio *sim = self(io);
     if (how->type == SOCK_DGRAM)
         return how->family == AF_INET ? FD_PROBE_V4 : FD_PROBE_V6;
@@ -433,6 +459,8 @@ static int sim_socket(struct tern_io *io, const struct tern_io_socket *how)
 
 static int sim_connect(struct tern_io *io, int fd, const struct tern_sockaddr *address)
 {
+    if (fails())
+        return -EADDRNOTAVAIL;
     struct simio *sim = self(io);
     if (is_probe(fd)) {
         sim->probed = *address;
@@ -464,6 +492,8 @@ static int sim_connect(struct tern_io *io, int fd, const struct tern_sockaddr *a
 
 static ssize_t sim_recv(struct tern_io *io, int fd, void *buf, size_t cap)
 {
+    if (fails())
+        return -ECONNRESET;
     struct simio *sim = self(io);
     struct simio_peer *peer = socket_at(sim, fd);
     sim->counts.recvs++;
@@ -490,6 +520,8 @@ static ssize_t sim_recv(struct tern_io *io, int fd, void *buf, size_t cap)
 
 static ssize_t sim_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, int iov_count)
 {
+    if (fails())
+        return -EPIPE;
     struct simio *sim = self(io);
     struct simio_peer *peer = socket_at(sim, fd);
     struct bytes written = {0};
@@ -497,9 +529,9 @@ static ssize_t sim_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, 
     sim->counts.sendmsgs++;
     assert_true(iov_count > 0 && iov_count <= TERN_IO_IOV_MAX);
     if (sim->is_child)
-        fail_msg("simio: a write in a forked child");
+        torture_found("simio: a write in a forked child");
     if (!peer->connected)
-        fail_msg("simio: a write before the connect was over");
+        torture_found("simio: a write before the connect was over");
     if (peer->so_error != 0 || peer->reset) {
         int error = peer->so_error != 0 ? peer->so_error : EPIPE;
         peer->so_error = 0;
@@ -526,6 +558,8 @@ static ssize_t sim_sendmsg(struct tern_io *io, int fd, const struct iovec *iov, 
 
 static int sim_so_error(struct tern_io *io, int fd)
 {
+    if (fails())
+        return -ETIMEDOUT;
     struct simio_peer *peer = socket_at(self(io), fd);
     int error = peer->so_error;
     peer->so_error = 0;
@@ -534,6 +568,8 @@ static int sim_so_error(struct tern_io *io, int fd)
 
 static int sim_names(struct tern_io *io, int fd, struct tern_sockaddr *local, struct tern_sockaddr *peer)
 {
+    if (fails())
+        return -ENOTCONN;
     if (is_probe(fd)) {
         *local =
             is_loopback(&self(io)->probed) ? self(io)->probed : own_address(fd == FD_PROBE_V4 ? AF_INET : AF_INET6);
@@ -554,7 +590,7 @@ static void sim_close(struct tern_io *io, int fd)
         return;
     struct simio_peer *peer = socket_at(sim, fd);
     if (peer->watch != NULL && !sim->is_child)
-        fail_msg("simio: descriptor %d was closed before unwatch", fd);
+        torture_found("simio: descriptor %d was closed before unwatch", fd);
     peer->closed = true;
     sim->counts.closes++;
     sim->counts.open--;
@@ -564,6 +600,8 @@ static void sim_close(struct tern_io *io, int fd)
 
 static int sim_watch(struct tern_io *io, struct tern_watch *watch)
 {
+    if (fails())
+        return -ENOSPC;
     struct simio *sim = self(io);
     struct simio_peer *peer = socket_at(sim, watch->fd);
     sim->counts.watches++;
@@ -576,6 +614,8 @@ static int sim_watch(struct tern_io *io, struct tern_watch *watch)
 
 static int sim_watch_level(struct tern_io *io, struct tern_watch *watch, uint32_t events, bool is_new)
 {
+    if (fails())
+        return -ENOSPC;
     struct simio *sim = self(io);
     if (watch->fd < FD_FIRST)
         return -EPERM; /* what epoll says of files */
@@ -674,7 +714,7 @@ static int sim_wait(struct tern_io *io, struct tern_io_event *out, int cap, uint
     if (n == 0 && deadline_ns != 0 && !sim->woken) {
         uint64_t next_ns = next_event(sim);
         if (deadline_ns == TERN_OFF && next_ns == TERN_OFF)
-            fail_msg("simio: the engine would sleep for ever");
+            torture_found("simio: the engine would sleep for ever");
         move_clock(sim, next_ns < deadline_ns ? next_ns : deadline_ns);
         n = collect(sim, out, cap);
     }
@@ -714,6 +754,8 @@ static uint64_t sim_wall(struct tern_io *io)
 
 static int sim_random(struct tern_io *io, void *buf, size_t len)
 {
+    if (fails())
+        return -EIO;
     unsigned char *bytes = buf;
     for (size_t i = 0; i < len; i++)
         bytes[i] = (unsigned char)tern_rand_next(&self(io)->rand);
@@ -742,12 +784,15 @@ static void sim_free(struct tern_io *io)
         free(peer->heard.data);
         free(peer);
     }
+    tern_list_remove(&sim->node);
     free(sim);
 }
 
 static uint32_t sim_interface_number(struct tern_io *io, const char *name)
 {
     (void)io;
+    if (fails())
+        return 0;
     return strcmp(name, "eth0") == 0 ? 2 : 0;
 }
 
@@ -782,6 +827,7 @@ struct simio *simio_new_bare(void)
     struct simio *sim = xalloc(NULL, sizeof *sim);
     memset(sim, 0, sizeof *sim);
     sim->io.ops = &ops;
+    tern_list_push_back(&all, &sim->node);
     sim->now_ns = SIMIO_START_NS;
     sim->recv_max = SIZE_MAX;
     sim->window = SIZE_MAX;
@@ -793,9 +839,12 @@ struct simio *simio_new_bare(void)
 struct simio *simio_new(const struct tern_engine_config *config, struct tern_engine **engine)
 {
     struct simio *sim = simio_new_bare();
-    struct tern_engine_seams seams = {.io = &sim->io, .inline_jobs = true};
+    struct tern_engine_seams seams = {.io = &sim->io, .files = faultfiles(), .inline_jobs = true};
+    torture_hold();
     assert_int_equal(tern_engine_new_with(config, &seams, engine, NULL), TERN_OK);
+    torture_release();
     sim->engine = *engine;
+    torture_begin();
     return sim;
 }
 
@@ -843,6 +892,8 @@ void simio_fork(struct simio *sim)
 void simio_run(struct simio *sim, uint64_t for_ns)
 {
     uint64_t until_ns = sim->now_ns + for_ns;
+    if (torture_has_failed() && ++sim->runs_in_vain > RUNS_IN_VAIN_MAX)
+        fail_msg("simio: the test waits for what cannot come any more");
     for (unsigned steps = 0; steps < STEPS_WITHOUT_TIME_MAX; steps++) {
         enum tern_error error = tern_engine_step(sim->engine);
         if (error != TERN_OK && error != TERN_EFORK)
@@ -859,5 +910,28 @@ void simio_run(struct simio *sim, uint64_t for_ns)
             steps = 0;
         }
     }
-    fail_msg("simio: the engine spins");
+    torture_found("simio: the engine spins");
+}
+
+bool simio_shut_down_all(void)
+{
+    TERN_LIST_FOREACH(node, &all) {
+        struct simio *sim = TERN_CONTAINER_OF(node, struct simio, node);
+        if (sim->engine != NULL && tern_engine_shutdown(sim->engine) != TERN_OK)
+            return false;
+    }
+    return true;
+}
+
+void simio_free_all(void)
+{
+    struct tern_list *node, *next;
+    for (node = all.next; node != &all; node = next) {
+        struct simio *sim = TERN_CONTAINER_OF(node, struct simio, node);
+        next = node->next;
+        if (sim->counts.open != 0 && !sim->is_child && torture_looks_for_leaks())
+            torture_found("simio: %u sockets are open after the engine's shutdown", sim->counts.open);
+        if (sim->engine != NULL)
+            tern_engine_free(sim->engine);
+    }
 }

@@ -107,4 +107,11 @@ bool simio_is_closed(const struct simio_peer *peer);          /* the engine has 
 void *simio_user(struct simio_peer *peer);                    /* the test's own, NULL at first */
 void simio_set_user(struct simio_peer *peer, void *user);
 
+/* ---- for torture.h, when a test was left somewhere ---- */
+
+/* Shuts down the engine of every system there is; false where one is inside of a callback. */
+bool simio_shut_down_all(void);
+/* Frees them all, and tells of sockets that were left open. */
+void simio_free_all(void);
+
 #endif

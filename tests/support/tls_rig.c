@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "tests/support/torture.h"
 
 #define ADDRESS "192.0.2.1:443"
 
@@ -210,6 +211,8 @@ void tls_rig_init(struct tls_rig *rig, const struct tls_server_spec *spec)
     struct tern_fault fault;
 
     *rig = (struct tls_rig){0};
+    torture_fixture_keeps_memory();
+    torture_hold();
     tern_list_init(&rig->clients);
     rig->sim = simio_new(&(struct tern_engine_config){.handshake_threads = tls_rig_handshake_threads}, &rig->engine);
     assert_int_equal(tern_tls_mbedtls_new(rig->engine, &rig->provider, &fault), TERN_OK);
@@ -219,6 +222,7 @@ void tls_rig_init(struct tls_rig *rig, const struct tls_server_spec *spec)
     rig->root_pem = certs_pem((const struct cert *[]){rig->root}, 1);
     simio_serve(rig->sim, ADDRESS, on_heard, rig);
     server_init(rig, spec != NULL ? spec : &good);
+    torture_release();
 }
 
 void tls_rig_serve(struct tls_rig *rig, const struct tls_server_spec *spec)
