@@ -18,8 +18,8 @@ static bool name_in(struct tern_str name, const struct tern_str *names, size_t c
 /* RFC 3986 3.2.2 and 3.2.3: what host and port are written in, beside letters and digits. No '@': userinfo never
  * reaches the wire. */
 static const bool authority_marks[256] = {
-    ['-'] = 1, ['.'] = 1,  ['_'] = 1, ['~'] = 1, ['%'] = 1, ['!'] = 1, ['$'] = 1, ['&'] = 1, ['\''] = 1, ['('] = 1,
-    [')'] = 1, ['*'] = 1,  ['+'] = 1, [','] = 1, [';'] = 1, ['='] = 1, [':'] = 1, ['['] = 1, [']'] = 1,
+    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['%'] = 1, ['!'] = 1, ['$'] = 1, ['&'] = 1, ['\''] = 1, ['('] = 1,
+    [')'] = 1, ['*'] = 1, ['+'] = 1, [','] = 1, [';'] = 1, ['='] = 1, [':'] = 1, ['['] = 1, [']'] = 1,
 };
 
 static bool authority_valid(struct tern_str authority)
