@@ -111,11 +111,18 @@ $(tail -n 40 "$work/log")"
 }
 
 build_accelerators() {
-    for source in gcm_alt gcm_soft; do
+    everest=mbedtls/3rdparty/everest
+    for source in gcm_alt gcm_soft ecp_alt ecp_soft; do
         # shellcheck disable=SC2086
         cc $cflags -Imbedtls/include -Imbedtls/library -I"$accelerators" -c "$accelerators/$source.c" -o $source.o
     done
-    ar rs "$stage/lib/libmbedcrypto.a" gcm_alt.o gcm_soft.o 2>/dev/null
+    # The field's arithmetic needs 128-bit integers, which every compiler for this CPU has.
+    # shellcheck disable=SC2086
+    cc $cflags -DMBEDTLS_ECDH_VARIANT_EVEREST_ENABLED -Imbedtls/include -Imbedtls/library -I$everest/include \
+        -I$everest/include/everest -I$everest/include/everest/kremlib \
+        -c $everest/library/Hacl_Curve25519_joined.c -o curve25519.o
+    ar d "$stage/lib/libmbedcrypto.a" ecp.c.o
+    ar rs "$stage/lib/libmbedcrypto.a" gcm_alt.o gcm_soft.o ecp_alt.o ecp_soft.o curve25519.o 2>/dev/null
 }
 
 build_llhttp() {

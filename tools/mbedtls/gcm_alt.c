@@ -1,7 +1,7 @@
 /* tools/mbedtls/gcm_alt.c - AES-GCM (NIST SP 800-38D) with AES-NI and PCLMULQDQ.
  *
  * GHASH is computed as POLYVAL (RFC 8452 appendix A): the same field with its bits the other way round, which spares
- * turning the bits inside each byte. POLYVAL's product is a * b * x^-128, which is what a Montgomery reduction gives. */
+ * turning the bits inside each byte. POLYVAL's product is a * b * x^-128: what a Montgomery reduction gives. */
 #include <immintrin.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* tools/mbedtls/gcm_soft.h - mbedTLS's own GCM beside ours. Each function is what mbedtls/gcm.h says of its namesake. */
+/* tools/mbedtls/gcm_soft.h - mbedTLS's own GCM beside ours. Each function does what its namesake does. */
 #ifndef TERN_GCM_SOFT_H
 #define TERN_GCM_SOFT_H
 

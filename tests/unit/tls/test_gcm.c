@@ -1,5 +1,5 @@
-/* AES-GCM of the private mbedTLS: NIST's vectors, and where tools/mbedtls has one of its own, that one against mbedTLS's
- * byte for byte. Its file is compiled in here, so that it runs under the sanitizers, which the library is built
+/* AES-GCM of the private mbedTLS: NIST's vectors, and where tools/mbedtls has one of its own, that one against
+ * mbedTLS's, byte for byte. Its file is compiled in here, so that it runs under the sanitizers, which the library is built
  * without. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,8 +79,8 @@ static int open_ours(struct both *both, const unsigned char *from, unsigned char
                                     both->tag_len, from, to);
 }
 
-/* Sealed and opened, in place and elsewhere, aligned anyhow, in blocks of memory that end where the text does; then with
- * one bit wrong, when nothing may come out. */
+/* Sealed and opened, in place and elsewhere, aligned anyhow, in memory that ends where the text does; then with one
+ * bit wrong, when nothing may come out. */
 static void compare(struct both *both)
 {
     size_t shift = tern_rand_below(&dice, 16), wrong = both->len + both->add_len + both->tag_len;

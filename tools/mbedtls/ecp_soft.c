@@ -1,0 +1,5 @@
+/* tools/mbedtls/ecp_soft.c - mbedTLS's ecp.c, whole, but for two names that ecp_alt.c takes. */
+#define mbedtls_ecp_mul tern_ecp_soft_mul
+#define mbedtls_ecp_mul_restartable tern_ecp_soft_mul_restartable
+
+#include "ecp.c"
