@@ -127,8 +127,10 @@ static void test_a_fresh_call_beside_one_that_takes_the_idle_connection(void **s
 
     scenario_start_only(&s, &fresh);
     scenario_start_only(&s, &fresh); /* waits for what the first one's dial brings */
-    while (simio_connects(s.sim, SCENARIO_ADDRESS) < 2)
+    for (int turns = 0; simio_connects(s.sim, SCENARIO_ADDRESS) < 2; turns++) {
+        assert_true(turns < 100);
         assert_int_equal(tern_engine_step(s.engine), TERN_OK);
+    }
     scenario_start_only(&s, &usual); /* begins in the turn that finds the second connection there */
     scenario_run(&s, 0);
     assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 3);

@@ -197,7 +197,9 @@ void scenario_all_ended(void)
         struct scenario *s = opened[i];
 
         opened[i] = NULL;
-        for (size_t k = 0; s != NULL && k < s->seen_count; k++) {
+        if (s == NULL || !simio_is_live(s->sim))
+            continue;
+        for (size_t k = 0; k < s->seen_count; k++) {
             if (s->seen[k]->dones != 1)
                 torture_found("a call has not ended with its engine");
             free(s->seen[k]);

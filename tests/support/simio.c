@@ -923,6 +923,15 @@ bool simio_shut_down_all(void)
     return true;
 }
 
+bool simio_is_live(const struct simio *sim)
+{
+    TERN_LIST_FOREACH(node, &all) {
+        if (TERN_CONTAINER_OF(node, struct simio, node) == sim)
+            return true;
+    }
+    return false;
+}
+
 void simio_free_all(void)
 {
     struct tern_list *node, *next;

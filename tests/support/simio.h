@@ -111,6 +111,8 @@ void simio_set_user(struct simio_peer *peer, void *user);
 
 /* Shuts down the engine of every system there is; false where one is inside of a callback. */
 bool simio_shut_down_all(void);
+/* Whether sim is there: the test may have freed it with its engine. */
+bool simio_is_live(const struct simio *sim);
 /* Frees them all, and tells of sockets that were left open. */
 void simio_free_all(void);
 
