@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "proto/decode.h"
 #include "proto/request.h"
 
 #define METHOD_BYTES_MAX 64
@@ -198,6 +199,7 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
     call->has_own_policy = policy != NULL;
     call->redirects_policy = NULL;
     call->retries_policy = NULL;
+    call->decoding.policy = NULL;
     if (policy != NULL && policy->redirects != NULL) {
         call->own_redirects = *policy->redirects;
         call->redirects_policy = &call->own_redirects;
@@ -207,6 +209,11 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
         call->own_retries = *policy->retries;
         call->retries_policy = &call->own_retries;
         error = tern_settings_check_retries(&call->own_retries, why);
+    }
+    if (error == TERN_OK && policy != NULL && policy->decoding != NULL) {
+        call->own_decoding = *policy->decoding;
+        call->decoding.policy = &call->own_decoding;
+        error = tern_settings_check_decoding(&call->own_decoding, why);
     }
     return error;
 }
@@ -241,6 +248,19 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
 static bool is_own(const struct tern_call *call, struct tern_str name)
 {
     return tern_fields_find(&call->own, name, 0) < call->own.count;
+}
+
+/* What this build decodes, where neither the call nor the client has that field. A range would be one of the coded body
+ * (RFC 9110 14.2), of no use without the rest of it. */
+static enum tern_error add_accept_encoding(struct tern_call *call)
+{
+    const struct tern_client_config *config = &call->profile->config;
+    struct tern_str name = TERN_STR("Accept-Encoding"), value = tern_decode_accepts();
+
+    if (call->decoding.policy == NULL || value.len == 0 || is_own(call, name) || is_own(call, TERN_STR("Range")) ||
+        tern_fields_get(config->fields, config->field_count, name.ptr).ptr != NULL)
+        return TERN_OK;
+    return tern_fields_add(&call->fields, name, value, 0);
 }
 
 /* Userinfo in the URL is Basic credentials (RFC 7617), unless the request has its own. */
@@ -297,6 +317,8 @@ static enum tern_error add_all(struct tern_call *call)
             (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
             return error;
     }
+    if ((error = add_accept_encoding(call)) != TERN_OK)
+        return error;
     for (uint32_t i = 0; i < call->own.count; i++) {
         struct tern_field field = tern_fields_at(&call->own, i);
 
@@ -313,7 +335,7 @@ static enum tern_error choose_fields(struct tern_call *call, const struct tern_f
     const struct tern_client_config *config = &call->profile->config;
     enum tern_error error;
 
-    if (call->own.count == 0 && call->url.user.ptr == NULL && !call->drops_secrets) {
+    if (call->own.count == 0 && call->url.user.ptr == NULL && !call->drops_secrets && call->decoding.policy == NULL) {
         *fields = config->fields;
         *count = config->field_count;
         return TERN_OK;

@@ -17,7 +17,9 @@ static void begin_attempt(struct tern_call *call);
 
 static const uint8_t successors[] = {
     [TERN_CALL_NEW] = 1u << TERN_CALL_RUNNING | 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
-    [TERN_CALL_RUNNING] = 1u << TERN_CALL_NEW | 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
+    [TERN_CALL_RUNNING] =
+        1u << TERN_CALL_NEW | 1u << TERN_CALL_DECODING | 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
+    [TERN_CALL_DECODING] = 1u << TERN_CALL_ENDING | 1u << TERN_CALL_DONE,
     [TERN_CALL_ENDING] = 1u << TERN_CALL_DONE,
     [TERN_CALL_DONE] = 1u << TERN_CALL_NEW,
 };
@@ -106,6 +108,7 @@ static void finish(struct tern_call *call, bool is_silent)
     set_state(call, TERN_CALL_DONE);
     tern_task_cancel(&call->task);
     tern_timer_cancel(client->engine, &call->delay);
+    tern_call_decoding_end(call);
     client->retrying_count -= call->is_retrying;
     result->times.total_ns = now(call) - result->times.start_ns;
     client->stats.calls_done++;
@@ -142,6 +145,8 @@ void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault)
     if (call->state == TERN_CALL_ENDING || call->state == TERN_CALL_DONE)
         return;
     detach(call);
+    if (call->state == TERN_CALL_DECODING)
+        call->result.phase = TERN_PHASE_READ;
     set_state(call, TERN_CALL_ENDING);
     call->result.fault = *fault;
     tern_timer_cancel(call->client->engine, &call->delay);
@@ -223,7 +228,12 @@ static void replay(struct tern_call *call)
 
 static void on_delay(struct tern_timer *timer)
 {
-    begin_attempt(TERN_CONTAINER_OF(timer, struct tern_call, delay));
+    struct tern_call *call = TERN_CONTAINER_OF(timer, struct tern_call, delay);
+
+    if (call->state == TERN_CALL_DECODING)
+        tern_call_end_later(call, TERN_EDEADLINE);
+    else
+        begin_attempt(call);
 }
 
 /* The present response or failure is out of the way, and the transport has forgotten the exchange. */
@@ -309,6 +319,8 @@ static void check_length(struct tern_call *call, const struct tern_head *head)
 static void on_head(struct tern_exchange *exchange, const struct tern_head *head)
 {
     struct tern_call *call = of_exchange(exchange);
+    struct tern_head shown = *head;
+    struct tern_fault why;
 
     call->result.status = head->status;
     call->result.version = head->version;
@@ -318,15 +330,46 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
         tern_call_trace_head(call, head);
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
         call->discarded_bytes = 0;
-        if (call->state == TERN_CALL_RUNNING && call->is_paused)
-            transport_of(call)->ops->pause(exchange, false);
+        tern_call_update_pause(call);
         return;
     }
     call->was_answered = true;
+    if (call->state == TERN_CALL_RUNNING && tern_call_decoding_begin(call, head, &why) != TERN_OK)
+        tern_call_end_with(call, &why);
+    shown.decoded = call->result.decoded;
     if (call->state == TERN_CALL_RUNNING && call->handlers.on_head != NULL)
-        call->handlers.on_head(call->user, call->id, head);
+        call->handlers.on_head(call->user, call->id, &shown);
     if (call->state == TERN_CALL_RUNNING && call->body_bytes_max != 0)
         check_length(call, head);
+}
+
+static bool is_small_enough(struct tern_call *call, uint64_t bytes)
+{
+    if (call->body_bytes_max == 0 || bytes <= call->body_bytes_max)
+        return true;
+    end_too_large(call, bytes);
+    return false;
+}
+
+void tern_call_deliver(struct tern_call *call, const void *data, size_t len, uint64_t total)
+{
+    if (!is_small_enough(call, total))
+        return;
+    if (call->credits_itself)
+        call->owed_bytes += len;
+    if (call->handlers.on_body != NULL)
+        call->handlers.on_body(call->user, call->id, data, len);
+}
+
+void tern_call_update_pause(struct tern_call *call)
+{
+    bool is_users = call->next == TERN_CALL_NEXT_NONE; /* else the rest of it is nobody's */
+    bool pauses = is_users && (call->is_paused || call->decoding.is_held);
+
+    if (call->state != TERN_CALL_RUNNING || pauses == call->pauses_transport)
+        return;
+    call->pauses_transport = pauses;
+    transport_of(call)->ops->pause(&call->exchange, pauses);
 }
 
 static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t len)
@@ -337,14 +380,12 @@ static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t 
         discard(call, exchange, len);
         return;
     }
-    if (call->body_bytes_max != 0 && exchange->stream.received_body_bytes > call->body_bytes_max) {
-        end_too_large(call, exchange->stream.received_body_bytes);
+    if (call->decoding.decoder != NULL) {
+        if (is_small_enough(call, exchange->stream.received_body_bytes))
+            tern_call_decoding_take(call, data, len);
         return;
     }
-    if (call->credits_itself)
-        call->owed_bytes += len;
-    if (call->handlers.on_body != NULL)
-        call->handlers.on_body(call->user, call->id, data, len);
+    tern_call_deliver(call, data, len, exchange->stream.received_body_bytes);
     if (call->state == TERN_CALL_RUNNING && !call->credits_itself)
         transport_of(call)->ops->credit(exchange, (uint32_t)len);
 }
@@ -355,6 +396,21 @@ static void on_trailers(struct tern_exchange *exchange, const struct tern_field 
 
     if (call->next == TERN_CALL_NEXT_NONE && call->handlers.on_trailers != NULL)
         call->handlers.on_trailers(call->user, call->id, fields, count);
+}
+
+/* The body has come whole. */
+void tern_call_end_decoding(struct tern_call *call)
+{
+    if (tern_decoder_finish(call->decoding.decoder, &call->result.fault) != TERN_OK)
+        call->result.phase = TERN_PHASE_READ;
+    finish(call, false);
+}
+
+static void await_decoding(struct tern_call *call)
+{
+    set_state(call, TERN_CALL_DECODING);
+    if (call->deadline_ns != TERN_OFF)
+        tern_timer_arm(call->client->engine, &call->delay, call->deadline_ns);
 }
 
 static void on_exchange_end(struct tern_exchange *exchange)
@@ -376,8 +432,12 @@ static void on_exchange_end(struct tern_exchange *exchange)
         replay(call);
     else if (call->next != TERN_CALL_NEXT_NONE)
         go_on(call);
-    else
+    else if (has_failed || call->decoding.decoder == NULL)
         finish(call, false);
+    else if (call->decoding.is_held)
+        await_decoding(call);
+    else
+        tern_call_end_decoding(call);
 }
 
 static void on_trace(struct tern_exchange *exchange, enum tern_trace_kind kind, struct tern_str text)
@@ -462,11 +522,11 @@ static void begin_attempt(struct tern_call *call)
     exchange->window_bytes_max = call->credits_itself ? limits->body_window_bytes : limits->body_window_bytes_max;
     /* The last try is on a connection of its own: a peer that restarts may have closed all that are kept. */
     exchange->is_fresh = call->is_fresh || call->replays == TERN_REPLAYS_MAX;
+    call->pauses_transport = false;
     set_state(call, TERN_CALL_RUNNING);
     error = transport_of(call)->ops->start(transport_of(call), exchange, &why);
     if (error == TERN_OK) { /* it may have ended in there */
-        if (call->state == TERN_CALL_RUNNING && call->is_paused)
-            transport_of(call)->ops->pause(exchange, true);
+        tern_call_update_pause(call);
         return;
     }
     set_state(call, TERN_CALL_ENDING);
@@ -507,6 +567,7 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     tern_task_init(&call->task, on_begin_task);
     tern_timer_init(&call->delay, on_delay);
     tern_list_init(&call->in_line);
+    tern_call_decoding_init(call);
     return TERN_OK;
 }
 
@@ -597,8 +658,8 @@ static enum tern_error set_paused(struct tern_engine *engine, tern_call_id id, b
     if (call->is_paused == is_paused)
         return TERN_OK;
     call->is_paused = is_paused;
-    if (call->state == TERN_CALL_RUNNING && call->next == TERN_CALL_NEXT_NONE) /* else its rest is nobody's */
-        transport_of(call)->ops->pause(&call->exchange, is_paused);
+    tern_call_update_pause(call);
+    tern_call_decoding_wake(call);
     return TERN_OK;
 }
 
@@ -621,7 +682,9 @@ enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_id id, si
     if (bytes > call->owed_bytes)
         return TERN_EINVAL;
     call->owed_bytes -= bytes;
-    if (call->state == TERN_CALL_RUNNING && bytes > 0)
+    if (call->decoding.decoder != NULL)
+        tern_call_decoding_wake(call);
+    else if (call->state == TERN_CALL_RUNNING && bytes > 0)
         transport_of(call)->ops->credit(&call->exchange, (uint32_t)bytes);
     return TERN_OK;
 }

@@ -2,11 +2,12 @@
  * next reads call.c.
  *
  *     NEW --task, delay--> RUNNING --on_end--> (another attempt or hop: NEW) or DONE
- *      |               |
- *      +---------------+--cancel, limit--> ENDING --task--> DONE
+ *      |               |  \--on_end--> DECODING --all delivered--> DONE
+ *      +---------------+-----------------+--cancel, limit--> ENDING --task--> DONE
  *
  *  1. From NEW to ENDING the handle is live and the call is on its client's list; on_done is its last callback.
- *  2. RUNNING has an exchange with the transport; no other state has.
+ *  2. RUNNING has an exchange with the transport; no other state has. In DECODING it has ended well, and what it brought
+ *     is not yet decoded and delivered: the user has paused the call, or owes credit, or it takes more than a turn.
  *  3. In ENDING no callback comes but on_done.
  *  4. DONE is dead: its memory goes to the client's spares after the turn. */
 #ifndef TERN_CLIENT_CALL_H
@@ -16,6 +17,7 @@
 #include "base/url.h"
 #include "client/body.h"
 #include "client/client.h"
+#include "client/decoding.h"
 
 /* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not
  * loop. */
@@ -32,7 +34,7 @@
 /* What follows once the present response is out of the way. */
 enum tern_call_next { TERN_CALL_NEXT_NONE, TERN_CALL_NEXT_RETRY, TERN_CALL_NEXT_HOP };
 
-enum tern_call_state { TERN_CALL_NEW, TERN_CALL_RUNNING, TERN_CALL_ENDING, TERN_CALL_DONE };
+enum tern_call_state { TERN_CALL_NEW, TERN_CALL_RUNNING, TERN_CALL_DECODING, TERN_CALL_ENDING, TERN_CALL_DONE };
 
 struct tern_call {
     struct tern_corpse corpse;
@@ -73,17 +75,21 @@ struct tern_call {
     uint64_t deadline_ns;
     uint64_t owed_bytes; /* delivered and not credited, where the call credits itself */
     uint32_t replays;
-    bool is_paused;
-    bool was_answered; /* something of a response was shown to the user: no other attempt */
+    bool is_paused;        /* by the user */
+    bool pauses_transport; /* what it was told last */
+    bool was_answered;     /* something of a response was shown to the user: no other attempt */
+
+    struct tern_decoding_state decoding;
 
     /* Policy. */
+    struct tern_decoding own_decoding;
     struct tern_redirects own_redirects;
     struct tern_retries own_retries;
     bool has_own_policy;
     const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
     const struct tern_retries *retries_policy;
     enum tern_call_next next;
-    struct tern_timer delay; /* in NEW: of the next attempt */
+    struct tern_timer delay; /* in NEW: of the next attempt; in DECODING: the call's deadline */
     uint64_t delay_ns;
     uint64_t discarded_bytes;
     struct tern_url next_url; /* with NEXT_HOP */
@@ -106,6 +112,15 @@ struct tern_call {
 void tern_call_end_later(struct tern_call *call, enum tern_error error);
 
 void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault);
+
+/* Gives the user bytes of the body, total with them; or ends the call, where that is more than it may be. */
+void tern_call_deliver(struct tern_call *call, const void *data, size_t len, uint64_t total);
+
+/* Tells the transport whether to pause, if that has changed. */
+void tern_call_update_pause(struct tern_call *call);
+
+/* All that came was decoded and delivered: the call is over. */
+void tern_call_end_decoding(struct tern_call *call);
 
 /* Ends it now, through its callback or (silent) without. */
 void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_silent);

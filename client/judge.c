@@ -55,6 +55,7 @@ enum tern_error tern_call_settle(struct tern_call *call)
         return TERN_OK;
     call->redirects_policy = call->site->policy.redirects;
     call->retries_policy = call->site->policy.retries;
+    call->decoding.policy = call->site->policy.decoding;
     return TERN_OK;
 }
 

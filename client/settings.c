@@ -8,6 +8,7 @@
 #include "policy/redirect.h"
 #include "policy/retry.h"
 #include "pool/transport.h"
+#include "proto/decode.h"
 
 #define STATUSES_MAX 64
 
@@ -63,6 +64,16 @@ enum tern_error tern_settings_check_retries(struct tern_retries *config, struct 
     return check_statuses("policy.retries.statuses", config->statuses, config->status_count, why);
 }
 
+enum tern_error tern_settings_check_decoding(struct tern_decoding *config, struct tern_fault *why)
+{
+    default_u32(&config->layers_max, 2);
+    default_u32(&config->ratio_max, 1000);
+    if (config->layers_max > TERN_DECODE_LAYERS_CEILING)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.decoding.layers_max %u: more than %d", config->layers_max,
+                              TERN_DECODE_LAYERS_CEILING);
+    return TERN_OK;
+}
+
 /* ---- copying ---- */
 
 static enum tern_error take_redirects(struct tern_settings *settings, struct tern_site *site,
@@ -87,6 +98,15 @@ static enum tern_error take_retries(struct tern_settings *settings, struct tern_
         return error;
     copy->statuses = tern_keep_copy(&settings->keep, copy->statuses, copy->status_count * sizeof(*copy->statuses));
     return copy->statuses != NULL ? TERN_OK : tern_fault_plain(why, TERN_ENOMEM);
+}
+
+static enum tern_error take_decoding(struct tern_settings *settings, struct tern_site *site,
+                                     const struct tern_decoding *from, struct tern_fault *why)
+{
+    struct tern_decoding *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+
+    site->policy.decoding = copy;
+    return copy != NULL ? tern_settings_check_decoding(copy, why) : tern_fault_plain(why, TERN_ENOMEM);
 }
 
 static const char *refuses_address(void *user, const struct tern_origin *origin, const struct tern_sockaddr *address)
@@ -188,6 +208,8 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
         if (site->policy.hooks == NULL)
             return tern_fault_plain(why, TERN_ENOMEM);
     }
+    if (error == TERN_OK && from->decoding != NULL)
+        error = take_decoding(settings, site, from->decoding, why);
     return error;
 }
 
@@ -221,6 +243,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(gate);
     OVERRIDE(redirects);
     OVERRIDE(retries);
+    OVERRIDE(decoding);
     OVERRIDE(rate);
     OVERRIDE(breaker);
     OVERRIDE(hooks);

@@ -36,6 +36,7 @@ LIBRARIES = {
     r"llhttp\.h": "proto",
     r"ares\w*\.h": "dns",
     r"idn2\.h": "base",
+    r"zlib\.h|brotli/|zstd\w*\.h": "proto",
 }
 
 # What the layers may call only in the files that are the seam for it, if any.

@@ -85,10 +85,11 @@ struct tern_request {
     uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
-    const struct tern_policy *policy; /* redirects and retries of this call, in place of the client's; the rest
+    const struct tern_policy
+        *policy;           /* redirects, retries and decoding of this call, in place of the client's; the rest
                                          of it is not looked at. NULL: the client's. The lists in it are borrowed until
                                          the call has ended */
-    bool fresh_connection;            /* neither take a connection from the pool nor leave this one there */
+    bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
 };
 
 /* ---- the result ---- */
@@ -159,7 +160,8 @@ struct tern_result {
     uint64_t sent_head_bytes; /* of the last attempt, as given to the connection, above TLS */
     uint64_t sent_body_bytes;
     uint64_t received_head_bytes; /* informational heads and trailers included */
-    uint64_t received_body_bytes; /* without framing */
+    uint64_t received_body_bytes; /* without framing, before decoding */
+    bool decoded;                 /* the body was delivered decoded (tern_decoding) */
 
     bool reused; /* the connection had carried a call before */
     char local[TERN_ADDRESS_TEXT_MAX];

@@ -73,6 +73,7 @@ enum tern_error_class {
     X(EPROTO_VERSION, PROTOCOL, "the peer answered in another protocol or version")                                    \
     X(EPROTO_FRAMING, PROTOCOL, "the peer's answer has no single clear length")                                        \
     X(EHEAD_MAX, PROTOCOL, "the head of the peer's answer is larger than allowed")                                     \
+    X(EDECODE, PROTOCOL, "the content coding of the peer's answer cannot be undone")                                   \
     X(EPOOL_TIMEOUT, TIMEOUT, "no connection became free in time")                                                     \
     X(ECONNECT_TIMEOUT, TIMEOUT, "no connection could be made in time")                                                \
     X(EWRITE_TIMEOUT, TIMEOUT, "the peer took no more of the request in time")                                         \

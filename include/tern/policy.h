@@ -1,8 +1,8 @@
 /* tern/policy.h - what a client decides about its calls beyond sending each once: where they may go, which redirects
- * they follow, what is tried again and when, how often a host is asked. All of it is off until asked for.
+ * they follow, what is tried again and when, whether bodies are decoded, how often a host is asked. All of it is off until asked for.
  *
  * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
- * for redirects and retries, by call (tern_request.policy). A member that is NULL is off. Everything is copied
+ * for redirects, retries and decoding, by call (tern_request.policy). A member that is NULL is off. Everything is copied
  * but what user points at. In every struct 0 or NULL means the documented default and TERN_OFF means off.
  *
  * Host patterns: "api.example.com" is that host; "*.example.com" every host below it, not itself; "*" every host;
@@ -106,6 +106,29 @@ struct tern_retries {
     void *user;
 };
 
+/* ---- content decoding ---- */
+
+/* With it bodies are delivered decoded: gzip, deflate, br and zstd, as far as they are built in (RFC 9110 8.4). Requests say
+ * so in Accept-Encoding, unless the call or the client has that field itself or the call asks for a range. The head is
+ * shown as it came, Content-Encoding and Content-Length (of the coded body) included; tern_head.decoded and
+ * tern_result.decoded say that what follows is something else. Answers 206 are parts of a coded body and stand as they
+ * come.
+ *
+ * What on_body gets, what is credited and what collected bodies count are then decoded bytes; body_bytes_max holds for
+ * both, as it came and as it is delivered. Received bytes in the result and in telemetry are those that came. What waits
+ * for a paused call waits coded. It is decoded at most 512 KiB at a time, with other work between. What a decoder needs
+ * counts as held in the memory ledger: up to 8 MiB for zstd, 16 MiB for br, else 64 KiB. Where what is held alone leaves no
+ * room in limits.memory_bytes_max the call ends with TERN_ELIMIT.
+ *
+ * A coding that is not built in, a body that is malformed, cut off or goes on behind its end, and what exceeds these
+ * limits end the call with TERN_EDECODE. */
+struct tern_decoding {
+    uint32_t layers_max; /* codings on top of each other. Default 2, at most 8 */
+    /* Bytes delivered for each one that came, counted once 1 MiB was delivered. deflate cannot make more than 1,032 (of one
+     * byte repeated), the others can. Default 1,000; UINT32_MAX: any. */
+    uint32_t ratio_max;
+};
+
 /* ---- how often a host is asked ---- */
 
 /* Calls to a host, or to a group of hosts, start at this rate; the others wait in order of arrival. An answer 429 or 503
@@ -165,6 +188,7 @@ struct tern_policy {
     const struct tern_gate *gate;
     const struct tern_redirects *redirects;
     const struct tern_retries *retries;
+    const struct tern_decoding *decoding;
     const struct tern_rate *rate;
     const struct tern_breaker *breaker;
     const struct tern_hooks *hooks;

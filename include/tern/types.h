@@ -66,6 +66,7 @@ struct tern_head {
     struct tern_str reason; /* empty where the protocol has none; from outside, not escaped */
     const struct tern_field *fields;
     size_t field_count;
+    bool decoded; /* on_body gets the content of what Content-Encoding speaks of (tern/policy.h, tern_decoding) */
 };
 
 /* The value of the first field called name, or an empty view with a NULL pointer where there is none.
