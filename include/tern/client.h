@@ -43,8 +43,8 @@ struct tern_limits {
     uint32_t connections_per_address_max; /* the same for one address (IP and port, or socket), whatever the hosts
                                              there: a full one is passed over, and waited for if all are. Default off:
                                              0 or UINT32_MAX */
-    uint32_t idle_max;      /* kept idle, in the whole pool. Default connections_max */
-    uint32_t waiters_max;   /* calls that wait with nobody dialling for them: one more ends at once with
+    uint32_t idle_max;                    /* kept idle, in the whole pool. Default connections_max */
+    uint32_t waiters_max;                 /* calls that wait with nobody dialling for them: one more ends at once with
                                           TERN_EQUEUE. Default 1,024 */
     uint32_t warm_per_host; /* an origin in use keeps so many connections, busy ones counted: what closes is dialled
                                again, as far as the limits and idle_max allow. Default none */
