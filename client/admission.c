@@ -44,8 +44,9 @@ static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outco
 
 static bool admit_breaker(struct tern_call *call, const struct tern_breaker *config, struct tern_fault *why)
 {
-    if (call->breaker != NULL && !tern_list_is_linked(&call->in_line))
-        return true;                          /* sent again, as part of the same attempt */
+    if (call->breaker != NULL && !tern_list_is_linked(&call->in_line) &&
+        call->breaker_round == call->breaker->breaker.round)
+        return true;                          /* sent again, and nothing has happened since */
     note_breaker(call, TERN_BREAKER_UNKNOWN); /* much may have happened while it stood in line */
     call->breaker = pin_origin(call);
     if (call->breaker == NULL) {

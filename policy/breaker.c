@@ -25,6 +25,8 @@ bool tern_breaker_admits(const struct tern_breaker *config, struct tern_breaker_
 {
     if (state->phase == TERN_BREAKER_OPEN && now_ns - state->opened_ns >= config->open_ns)
         set_phase(state, TERN_BREAKER_HALF_OPEN);
+    if (state->phase == TERN_BREAKER_HALF_OPEN && state->well >= config->probes)
+        set_phase(state, TERN_BREAKER_CLOSED); /* another configuration asks for fewer */
     *round = state->round;
     if (state->phase == TERN_BREAKER_CLOSED)
         return true;

@@ -428,6 +428,51 @@ static void test_connections_that_fail_count_too(void **state)
     scenario_close(&s);
 }
 
+/* What is sent again since its kept connection died is another request all the same. */
+static void test_opens_for_what_is_sent_again(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 1};
+    struct scenario s;
+    struct simio_peer *kept;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, NULL, &breaker);
+    scenario_get(&s, URL);
+    kept = scenario_accept(&s);
+    served = "";
+    call = scenario_get(&s, URL);
+    scenario_get(&s, URL);
+    simio_say(scenario_accept(&s), FAILS);
+    scenario_run(&s, 0);
+    simio_reset(kept);
+    scenario_run(&s, 0);
+    seen_is(call, "done EBREAKER START");
+    assert_int_equal(served_count, 3);
+    scenario_close(&s);
+}
+
+/* One of two probes did well, and then one is enough. */
+static void test_fewer_probes_are_asked_for(void **state)
+{
+    const struct tern_breaker two = {.failures = 1, .probes = 2}, one = {.failures = 1};
+    const struct tern_policy policy = {.breaker = &one};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, NULL, &two);
+    served = FAILS;
+    scenario_get(&s, URL);
+    scenario_run(&s, 30 * TERN_S);
+    served = WELL;
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    assert_int_equal(
+        tern_client_configure(s.client, &(struct tern_client_config){.policy = &policy, .user_agent = ""}, NULL),
+        TERN_OK);
+    seen_is(scenario_get(&s, URL), "head 204 | done");
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_one_probe_at_a_time_and_a_cancelled_one_says_nothing),
         cmocka_unit_test(test_opens_by_the_share_of_failures),
         cmocka_unit_test(test_connections_that_fail_count_too),
+        cmocka_unit_test(test_opens_for_what_is_sent_again),
+        cmocka_unit_test(test_fewer_probes_are_asked_for),
         cmocka_unit_test(test_opens_for_those_in_line_too),
     };
 
