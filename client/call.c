@@ -212,6 +212,7 @@ static void replay(struct tern_call *call)
     uint32_t attempt = result->attempt + 1;
 
     call->replays++;
+    call->was_told = false;
     call->client->stats.replayed++;
     *result = (struct tern_result){.attempt = attempt,
                                    .hop = result->hop,
@@ -559,7 +560,7 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->user = user;
     call->replays = 0;
     call->owed_bytes = 0;
-    call->is_paused = call->was_answered = false;
+    call->is_paused = call->was_told = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;
     call->drops_secrets = call->drops_host = call->is_retrying = false;
     call->result = (struct tern_result){.attempt = 1, .hop = 1};

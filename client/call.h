@@ -77,6 +77,7 @@ struct tern_call {
     uint32_t replays;
     bool is_paused;        /* by the user */
     bool pauses_transport; /* what it was told last */
+    bool was_told;         /* the attempt's end, to the hooks */
     bool was_answered;     /* something of a response was shown to the user: no other attempt */
 
     struct tern_decoding_state decoding;

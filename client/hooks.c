@@ -41,6 +41,9 @@ void tern_call_hook_error(struct tern_call *call)
 {
     const struct tern_hooks *hooks = call->site->policy.hooks;
 
+    if (call->was_told)
+        return; /* and cancelled by who was told */
+    call->was_told = true;
     if (hooks != NULL && hooks->on_error != NULL) {
         struct tern_attempt attempt = attempt_of(call);
 

@@ -101,6 +101,8 @@ static bool judge_retry(struct tern_call *call, uint16_t status, struct tern_str
         return false;
     call->next = TERN_CALL_NEXT_RETRY;
     call->delay_ns = answer.delay_ns;
+    client->retrying_count += !call->is_retrying; /* from now on: others decide while this response goes by */
+    call->is_retrying = true;
     return true;
 }
 
@@ -109,23 +111,16 @@ bool tern_call_judge_failure(struct tern_call *call)
     return call->retries_policy != NULL && !call->was_answered && judge_retry(call, 0, (struct tern_str){NULL, 0});
 }
 
-static void prepare_retry(struct tern_call *call)
+/* Who is told may cancel the call. */
+static void tell_retry(struct tern_call *call, const struct tern_retry *retry)
 {
     const struct tern_retries *config = call->retries_policy;
-    struct tern_retry retry = {.attempt = call->result.attempt + 1,
-                               .delay_ns = call->delay_ns,
-                               .status = call->result.status,
-                               .error = call->result.fault.error};
 
-    if (!call->is_retrying) {
-        call->is_retrying = true;
-        call->client->retrying_count++;
-    }
     call->client->stats.retried++;
-    tern_call_trace(call, "Trying again in %llu ms (attempt %u)", (unsigned long long)(call->delay_ns / TERN_MS),
-                    retry.attempt);
-    if (config->on_retry != NULL)
-        config->on_retry(config->user, call->id, &retry);
+    tern_call_trace(call, "Trying again in %llu ms (attempt %u)", (unsigned long long)(retry->delay_ns / TERN_MS),
+                    retry->attempt);
+    if (config->on_retry != NULL && call->state == TERN_CALL_NEW)
+        config->on_retry(config->user, call->id, retry);
 }
 
 /* ---- elsewhere ---- */
@@ -155,6 +150,7 @@ static struct tern_hop *add_hop(struct tern_call *call)
     if (hops == NULL)
         return NULL;
     call->hops = hops;
+    call->result.hops = hops; /* also where the call ends before the step is on record */
     hops[call->hop_count] = (struct tern_hop){.reason = ""};
     return &hops[call->hop_count];
 }
@@ -198,7 +194,6 @@ static bool audit(struct tern_call *call, const struct tern_redirect_question *q
     hop->body_dropped = answer->to_get && question->has_body;
     hop->secrets_dropped = answer->drop_secrets;
     hop->reason = answer->reason;
-    call->result.hops = call->hops;
     call->result.hop_count = call->hop_count;
     return true;
 }
@@ -313,10 +308,13 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
 {
     bool is_hop = call->next == TERN_CALL_NEXT_HOP;
     struct tern_result *result = &call->result;
+    const struct tern_retry retry = {.attempt = result->attempt + 1,
+                                     .delay_ns = call->delay_ns,
+                                     .status = result->status,
+                                     .error = result->fault.error};
 
-    if (!is_hop)
-        prepare_retry(call);
     call->next = TERN_CALL_NEXT_NONE;
+    call->was_told = false;
     *result = (struct tern_result){.attempt = is_hop ? 1 : result->attempt + 1,
                                    .hop = result->hop + is_hop,
                                    .host_config = call->site->pattern,
@@ -328,8 +326,10 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
 
         if (error != TERN_OK)
             return error;
+    } else {
+        tell_retry(call, &retry);
     }
-    if (call->has_body && !call->body.source.ops->rewind(&call->body.source))
+    if (call->state == TERN_CALL_NEW && call->has_body && !call->body.source.ops->rewind(&call->body.source))
         return tern_fault_set(why, TERN_EBODY_SOURCE, "the request body could not be had again (its rewind said no)");
     return TERN_OK;
 }

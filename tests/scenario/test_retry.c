@@ -333,6 +333,54 @@ static void test_priority_changes_in_the_delay(void **state)
     scenario_close(&s);
 }
 
+/* A response that is retried takes its time to go by; who has decided counts from the decision on. */
+static void test_budget_counts_from_the_decision(void **state)
+{
+    const struct tern_retries retries = {.budget_min = 1};
+    struct scenario s;
+    struct simio_peer *peers[2];
+    struct seen *calls[2];
+
+    (void)state;
+    open_with(&s, &retries);
+    for (int i = 0; i < 2; i++) {
+        calls[i] = scenario_get(&s, URL);
+        peers[i] = scenario_accept(&s);
+    }
+    for (int i = 0; i < 2; i++) {
+        simio_say(peers[i], "HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n");
+        scenario_run(&s, 0);
+    }
+    seen_is(calls[0], "");
+    seen_is(calls[1], "head 503");
+    scenario_close(&s);
+}
+
+static struct scenario *cancelling;
+
+static void on_retry_cancel(void *user, uint64_t call, const struct tern_retry *retry)
+{
+    (void)user, (void)retry;
+    assert_int_equal(tern_call_cancel(cancelling->engine, call), TERN_OK);
+}
+
+static void test_cancel_by_who_is_told(void **state)
+{
+    const struct tern_retries retries = {.on_retry = on_retry_cancel};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    cancelling = &s;
+    open_with(&s, &retries);
+    call = scenario_get(&s, URL);
+    answer(&s, scenario_accept(&s), 503, "");
+    assert_int_equal(call->result.fault.error, TERN_ECANCELLED);
+    assert_int_equal(call->dones, 1);
+    scenario_run(&s, 10 * TERN_S);
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +395,8 @@ int main(void)
         cmocka_unit_test(test_cancel_in_the_delay),
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_priority_changes_in_the_delay),
+        cmocka_unit_test(test_budget_counts_from_the_decision),
+        cmocka_unit_test(test_cancel_by_who_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
