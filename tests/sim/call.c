@@ -141,6 +141,7 @@ void sim_call_plan(struct sim_call *call, unsigned number)
         plan_body(call);
     plan_credentials(call);
     plan_timeouts(call);
+    sim_policy_plan_call(call);
     call->credits = chance(call, 300);
     call->is_fresh = chance(call, 80);
     call->has_priority = chance(call, 200);
@@ -252,7 +253,7 @@ static void on_whim(void *context, uint64_t number)
 }
 
 /* From inside a callback. */
-static void act(struct sim_call *call)
+void sim_call_act(struct sim_call *call)
 {
     unsigned next = call->number + 1;
 
@@ -359,7 +360,7 @@ static void on_informational(void *user, tern_call_id id, const struct tern_head
     SIM_CHECK(call->heads == 0, "on_informational for call %u behind its head", call->number);
     call->informational++;
     sim_note("call %u: informational %u", call->number, head->status);
-    act(call);
+    sim_call_act(call);
 }
 
 /* Whose answer it is, and what its body must be. */
@@ -399,7 +400,7 @@ static void on_head(void *user, tern_call_id id, const struct tern_head *head)
     call->heads++;
     sim_note("call %u: head %u", call->number, head->status);
     read_answer(call, head);
-    act(call);
+    sim_call_act(call);
 }
 
 static void on_body(void *user, tern_call_id id, const void *data, size_t len)
@@ -424,7 +425,7 @@ static void on_body(void *user, tern_call_id id, const void *data, size_t len)
         if (call->owed > 0)
             sim_after(sim_some_time(20 * TERN_MS), on_credit, call, call->owed);
     }
-    act(call);
+    sim_call_act(call);
 }
 
 static void on_trailers(void *user, tern_call_id id, const struct tern_field *fields, size_t count)
@@ -435,7 +436,7 @@ static void on_trailers(void *user, tern_call_id id, const struct tern_field *fi
     SIM_CHECK(call->heads == 1 && !call->got_trailers, "on_trailers for call %u out of order", call->number);
     call->got_trailers = true;
     sim_note("call %u: %zu trailers", call->number, count);
-    act(call);
+    sim_call_act(call);
 }
 
 static void on_trace(void *user, tern_call_id id, enum tern_trace_kind kind, struct tern_str text)
@@ -445,7 +446,7 @@ static void on_trace(void *user, tern_call_id id, enum tern_trace_kind kind, str
     sim_check_output("the trace", text.ptr, text.len);
     sim_note("call %u: trace %d %.*s", call->number, (int)kind, (int)text.len, text.ptr);
     if (sim_chance(sim.rate[SIM_FAULT_CANCEL] / 8))
-        act(call);
+        sim_call_act(call);
 }
 
 void sim_call_check(const struct sim_call *call)
@@ -455,9 +456,10 @@ void sim_call_check(const struct sim_call *call)
 
     if (call->state != SIM_CALL_ENDED)
         return;
-    SIM_CHECK(call->processed + (is_unprocessed && result->fault.error != TERN_OK) <= result->attempt,
-              "call %u was processed %u times in %u attempts, the last of replay class %d", call->number,
-              call->processed, result->attempt, (int)result->replay);
+    SIM_CHECK(call->policed.processed[result->hop] + (is_unprocessed && result->fault.error != TERN_OK) <=
+                  result->attempt,
+              "call %u was processed %u times in %u attempts of hop %u, the last of replay class %d", call->number,
+              call->policed.processed[result->hop], result->attempt, result->hop, (int)result->replay);
 }
 
 static void check_result(const struct sim_call *call, const struct tern_result *result)
@@ -470,8 +472,8 @@ static void check_result(const struct sim_call *call, const struct tern_result *
     sim_check_output("a fault", result->fault.text, strlen(result->fault.text));
     SIM_CHECK(!call->is_cancelled || result->fault.error == TERN_ECANCELLED, "call %u was cancelled, but ends with %s",
               call->number, tern_error_name(result->fault.error));
-    SIM_CHECK(result->attempt >= 1 && result->attempt <= 3, "call %u ends at attempt %u", call->number,
-              result->attempt);
+    SIM_CHECK(result->attempt >= 1 && result->attempt <= sim_policy_attempts_max(call), "call %u ends at attempt %u",
+              call->number, result->attempt);
     SIM_CHECK(t->pool_ns + t->dns_ns + t->tcp_ns + t->tls_ns + t->write_ns + t->wait_ns + t->read_ns <= t->total_ns,
               "the phases of call %u are longer than the whole", call->number);
     if (!is_well)
@@ -497,8 +499,11 @@ static void on_done(void *user, tern_call_id id, const struct tern_result *resul
         SIM_CHECK(result->fault.error != TERN_OK, "call %u ends well without an attempt", call->number);
     } else {
         check_result(call, result);
+        sim_policy_ended(call, result);
     }
     call->result = *result;
+    call->result.hops = NULL;
+    call->result.host_config = NULL;
     call->state = SIM_CALL_ENDED;
     sim_call_check(call);
     sim_call_free(call);
@@ -509,7 +514,7 @@ static void on_done(void *user, tern_call_id id, const struct tern_result *resul
     sim_users.errors[result->fault.error]++;
     SIM_CHECK(tern_call_cancel(engine_of(call), id) == TERN_EGONE, "call %u has ended, but can be cancelled",
               call->number);
-    act(call);
+    sim_call_act(call);
 }
 
 /* ---- the start ---- */
@@ -532,6 +537,7 @@ static size_t put_fields(struct sim_call *call, struct tern_field fields[8])
 void sim_call_set_shape(struct sim_call *call, unsigned shape)
 {
     call->shape = shape;
+    call->policed.config = call->client->config;
     snprintf(call->shape_text, sizeof(call->shape_text), "%u %u", call->client->number, shape);
 }
 
@@ -555,6 +561,7 @@ void sim_call_start(struct sim_call *call)
                                    .expect = call->expect,
                                    .priority = call->has_priority ? &call->priority : NULL,
                                    .body_bytes_max = call->body_bytes_max,
+                                   .policy = call->policed.has_own ? &call->policed.own : NULL,
                                    .credit = call->credits,
                                    .fresh_connection = call->is_fresh};
     static const struct tern_field trailer = {TERN_STR("X-Check"), TERN_STR("yes"), 0};
@@ -590,6 +597,7 @@ void sim_call_start(struct sim_call *call)
     call->client->live++;
     sim_users.live++;
     sim_users.started++;
+    sim_policy_started(call);
     plan_whims(call);
 }
 

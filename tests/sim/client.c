@@ -121,6 +121,7 @@ bool sim_client_open(struct sim_client *client)
     char text[32];
     unsigned shape = next_shape(client);
     struct tern_client_config config = config_of(client, shape, &field, text);
+    struct sim_config *planned = sim_policy_configure(client, &config);
     enum tern_error error = tern_client_new_with(client->engine->engine, &config, &seams, &client->client, &why);
 
     if (error != TERN_OK) {
@@ -129,6 +130,7 @@ bool sim_client_open(struct sim_client *client)
         return false;
     }
     client->shape = shape;
+    sim_policy_configured(planned);
     client->configured++;
     sim_note("client %u is open, shape %u", client->number, shape);
     return true;
@@ -148,6 +150,7 @@ void sim_client_configure(struct sim_client *client)
     char text[32];
     unsigned shape = next_shape(client);
     struct tern_client_config config = config_of(client, shape, &field, text);
+    struct sim_config *planned = sim_policy_configure(client, &config);
     enum tern_error error = tern_client_configure(client->client, &config, &why);
 
     if (error != TERN_OK) {
@@ -155,6 +158,7 @@ void sim_client_configure(struct sim_client *client)
         return;
     }
     client->shape = shape;
+    sim_policy_configured(planned);
     client->configured++;
     sim_note("client %u is configured, shape %u", client->number, shape);
     for (unsigned i = 0; i < sim.call_count; i++)
@@ -170,4 +174,5 @@ void sim_client_close(struct sim_client *client, enum tern_close_mode mode)
     sim_note("client %u is closed, %s", client->number, mode == TERN_CLOSE_DROP ? "drop" : "drain");
     tern_client_close(client->client, mode);
     client->client = NULL;
+    client->config = NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "tests/sim/seams.h"
 #include "tests/sim/server.h"
+#include "tests/sim/user.h"
 
 #define SOCKETS_OPEN_MAX 4096
 #define FD_PROBE_V4 10 /* datagram sockets: only ever asked from where a destination would be dialled */
@@ -221,6 +222,8 @@ static int net_connect(struct tern_io *io, int fd, const struct tern_sockaddr *a
     socket = socket_of(io, fd);
     socket->address = *address;
     SIM_CHECK(!self(io)->is_child, "a forked child connects");
+    SIM_CHECK(!sim_users.is_gated || !sim_policy_forbids(address),
+              "an address is connected to that every gate refuses");
     if (sim_fault(SIM_FAULT_CONNECT_ERROR)) {
         int error = errors[sim_below(6)];
 

@@ -33,6 +33,7 @@ static void check_client(const struct sim_client *client)
     const struct tern_pool *pool = &client->client->pool;
 
     tern_pool_check(pool);
+    sim_policy_check(client);
     check_connections(pool);
     SIM_CHECK(pool->connection_count <= client->connections_max, "client %u has %u connections of %u", client->number,
               pool->connection_count, client->connections_max);
@@ -242,6 +243,7 @@ void sim_play(const struct sim_options *options, struct sim_report *report)
         (void)sim_run_event();
     }
     fill(report);
+    sim_policy_end();
     sim_peers_end();
     sim_net_end();
     sim_files_end();

@@ -43,6 +43,7 @@ void sim_request_field(struct sim_request *request, const char *name, size_t nam
         {"authorization", request->authorization, sizeof(request->authorization)},
         {"x-key", request->key, sizeof(request->key)},
         {"expect", request->expect, sizeof(request->expect)},
+        {"user-agent", request->user_agent, sizeof(request->user_agent)},
     };
 
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
@@ -57,9 +58,9 @@ void sim_request_field(struct sim_request *request, const char *name, size_t nam
 
 /* ---- the checks ---- */
 
-static void check_origin(const struct sim_request *request, const struct sim_call *call)
+static void check_origin(const struct sim_request *request, const struct sim_call *call, unsigned number)
 {
-    const struct sim_origin *origin = &sim_origins[call->origin];
+    const struct sim_origin *origin = &sim_origins[number];
     char host[64];
 
     snprintf(host, sizeof(host), origin->is_standard ? "%s" : "%s:%u", origin->host, origin->port);
@@ -69,12 +70,12 @@ static void check_origin(const struct sim_request *request, const struct sim_cal
 }
 
 /* The connection is one that this shape makes. */
-static void check_shape(const struct sim_peer *peer, const struct sim_call *call)
+static void check_shape(const struct sim_peer *peer, const struct sim_call *call, unsigned origin)
 {
     const struct tern_sockaddr *at = &peer->socket->address;
     enum sim_shape shape = (enum sim_shape)(call->shape / SIM_MODES);
     enum tern_http_mode mode = (enum tern_http_mode)(TERN_HTTP_MODE_1_1 + call->shape % SIM_MODES);
-    unsigned wanted = call->origin;
+    unsigned wanted = origin;
     char local[TERN_SOCKADDR_TEXT_MAX];
     bool is_unix = tern_sockaddr_family(at) == AF_UNIX, is_bound;
 
@@ -83,14 +84,14 @@ static void check_shape(const struct sim_peer *peer, const struct sim_call *call
     if (wanted == SIM_ORIGIN_LITERAL || wanted == SIM_ORIGIN_HOSTS ||
         (shape == SIM_SHAPE_OVERRIDE && sim_origins[wanted].port == 80))
         wanted = 0;
-    if (shape == SIM_SHAPE_CONNECT_TO && call->origin < 2)
+    if (shape == SIM_SHAPE_CONNECT_TO && origin < 2)
         wanted += 2;
     SIM_CHECK(is_unix == (shape == SIM_SHAPE_UNIX), "call %u of shape %u is on a Unix socket, or ought to be",
               call->number, call->shape);
     SIM_CHECK(is_unix || wanted == peer->origin, "call %u to origin %u is at the server of origin %u", call->number,
-              call->origin, peer->origin);
+              origin, peer->origin);
     SIM_CHECK(shape != SIM_SHAPE_V4 || tern_sockaddr_family(at) == AF_INET, "call %u is not over IPv4", call->number);
-    SIM_CHECK(shape != SIM_SHAPE_V6 || tern_sockaddr_family(at) == AF_INET6 || call->origin == SIM_ORIGIN_LITERAL,
+    SIM_CHECK(shape != SIM_SHAPE_V6 || tern_sockaddr_family(at) == AF_INET6 || origin == SIM_ORIGIN_LITERAL,
               "call %u is not over IPv6", call->number);
     SIM_CHECK(is_bound == (shape == SIM_SHAPE_BOUND), "call %u comes from %s", call->number, local);
     SIM_CHECK(peer->h2 == NULL || mode != TERN_HTTP_MODE_1_1, "call %u came over HTTP/2", call->number);
@@ -130,11 +131,13 @@ static void check_marks(struct sim_peer *peer, const struct sim_call *call)
               call->shape, peer->shape);
 }
 
-static void enter(struct sim_request *request, struct sim_call *call)
+static void enter(struct sim_request *request, struct sim_call *call, const struct sim_link *link)
 {
+    uint32_t *processed = &call->policed.processed[link->hop];
+
     request->is_processed = true;
     call->processed++;
-    SIM_CHECK(call->is_safe_to_repeat || call->processed == 1, "%s of call %u is processed twice", call->method,
+    SIM_CHECK(++*processed == 1 || sim_policy_may_repeat(call, link), "%s of call %u is processed twice", link->method,
               call->number);
 }
 
@@ -188,12 +191,14 @@ static void plan(struct sim_request *request)
         answer->cut_at = sim_below(answer->body_len + 1);
     if (answer->is_slow)
         answer->delay_ns = sim_some_time(2 * TERN_S);
+    sim_policy_plan_answer(request);
 }
 
 /* ---- the life of a request ---- */
 
 void sim_request_head(struct sim_request *request)
 {
+    const struct sim_link *link;
     struct sim_call *call;
 
     SIM_CHECK(request->has_id && request->id < sim.call_count, "a request is no call's (%s %s)", request->method,
@@ -201,27 +206,31 @@ void sim_request_head(struct sim_request *request)
     call = request->call = &sim_users.calls[request->id];
     SIM_CHECK(call->state == SIM_CALL_LIVE || call->state == SIM_CALL_ENDED, "a request of call %u, which is none",
               call->number);
-    SIM_CHECK(strcmp(request->method, call->method) == 0, "call %u says %s, not %s", call->number, request->method,
-              call->method);
-    SIM_CHECK(strcmp(request->path, call->path) == 0, "call %u asks for %s", call->number, request->path);
+    request->link = sim_policy_link(call, request->path);
+    link = &call->policed.links[request->link];
+    SIM_CHECK(strcmp(request->method, link->method) == 0, "call %u says %s, not %s", call->number, request->method,
+              link->method);
     SIM_CHECK(strcmp(request->shape, call->shape_text) == 0, "call %u is of shape \"%s\", not \"%s\"", call->number,
               request->shape, call->shape_text);
-    SIM_CHECK(strcmp(request->authorization, call->authorization) == 0, "call %u has credentials \"%s\", not \"%s\"",
-              call->number, request->authorization, call->authorization);
-    SIM_CHECK(strcmp(request->key, call->key) == 0, "call %u has key \"%s\"", call->number, request->key);
-    check_origin(request, call);
-    check_shape(request->peer, call);
+    SIM_CHECK(strcmp(request->authorization, link->keeps_secrets ? call->authorization : "") == 0,
+              "call %u has credentials \"%s\", not \"%s\"", call->number, request->authorization,
+              link->keeps_secrets ? call->authorization : "");
+    SIM_CHECK(strcmp(request->key, link->keeps_secrets ? call->key : "") == 0, "call %u has key \"%s\"", call->number,
+              request->key);
+    check_origin(request, call, link->origin);
+    check_shape(request->peer, call, link->origin);
     check_tls_shape(request->peer, call);
     check_marks(request->peer, call);
+    sim_policy_check_request(request, link);
     plan(request);
-    enter(request, call);
+    enter(request, call, link);
     sim_note("peer %u gets call %u %s", request->peer->number, call->number, request->method);
 }
 
 void sim_request_refuse(struct sim_request *request)
 {
     if (request->is_processed)
-        request->call->processed--;
+        request->call->processed--, request->call->policed.processed[request->call->policed.links[request->link].hop]--;
     request->is_processed = false;
     sim_note("peer %u refuses call %u", request->peer->number, request->call->number);
 }
@@ -230,7 +239,7 @@ void sim_request_body(struct sim_request *request, const void *bytes, size_t len
 {
     struct sim_call *call = request->call;
 
-    SIM_CHECK(call->body != TERN_BODY_NONE, "call %u has no body, but sends one", call->number);
+    SIM_CHECK(call->policed.links[request->link].has_body, "call %u has no body, but sends one", call->number);
     SIM_CHECK(sim_pattern_is(bytes, call->body_seed, request->received, len),
               "the body of call %u is spoilt between %llu and %llu", call->number,
               (unsigned long long)request->received, (unsigned long long)(request->received + len));
@@ -240,8 +249,9 @@ void sim_request_body(struct sim_request *request, const void *bytes, size_t len
 void sim_request_end(struct sim_request *request)
 {
     struct sim_call *call = request->call;
+    uint64_t body_len = call->policed.links[request->link].has_body ? call->body_len : 0;
 
-    SIM_CHECK(call->body_lies || request->received == call->body_len, "the body of call %u has %llu bytes, not %llu",
-              call->number, (unsigned long long)request->received, (unsigned long long)call->body_len);
+    SIM_CHECK(call->body_lies || request->received == body_len, "the body of call %u has %llu bytes, not %llu",
+              call->number, (unsigned long long)request->received, (unsigned long long)body_len);
     request->is_complete = true;
 }

@@ -87,6 +87,13 @@ void sim_tls_close_notify(struct sim_peer *peer);
 
 /* ---- requests (request.c) ---- */
 
+struct sim_field {
+    const char *name; /* in lower case, as HTTP/2 has it */
+    char value[96];
+};
+
+#define SIM_FIELDS_MAX 6
+
 enum sim_framing { SIM_LENGTH, SIM_CHUNKED, SIM_UNTIL_CLOSE };
 
 /* How a request is answered. */
@@ -100,14 +107,17 @@ struct sim_answer {
     bool is_rude, is_slow;
     uint64_t cut_at; /* TERN_OFF: not; a byte of its body behind which it breaks off */
     uint64_t delay_ns;
+    struct sim_field fields[SIM_FIELDS_MAX]; /* of policy */
+    size_t field_count;
 };
 
 struct sim_request {
     struct sim_request *next; /* of the peer */
     struct sim_peer *peer;
     struct sim_call *call; /* NULL: not known yet */
+    unsigned link;         /* of the call's */
     int32_t stream;        /* h2 */
-    char method[16], host[64], path[64], shape[32], authorization[96], key[96], expect[16];
+    char method[16], host[64], path[64], shape[32], authorization[96], key[96], expect[16], user_agent[32];
     bool has_id;
     unsigned id;
     uint64_t received; /* of the body */

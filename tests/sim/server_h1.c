@@ -72,6 +72,8 @@ static void put_answer(struct sim_h1 *h1)
     else
         sim_bytes_print(&h1->out, "X-Body: %llu %llu\r\n", (unsigned long long)answer->body_seed,
                         (unsigned long long)answer->body_len);
+    for (size_t i = 0; i < answer->field_count; i++)
+        sim_bytes_print(&h1->out, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
     if (answer->closes)
         sim_bytes_print(&h1->out, "Connection: close\r\n");
     else if (sim_chance(100))

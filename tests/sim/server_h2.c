@@ -175,7 +175,8 @@ static void submit(struct sim_h2 *h2, struct sim_request *request)
     char status[8], id[16], body[64], length[24];
     nghttp2_data_provider provider = {.read_callback = on_read};
     nghttp2_nv early[] = {nv(":status", "103"), nv("link", "</x>")};
-    nghttp2_nv head[4];
+    nghttp2_nv head[4 + SIM_FIELDS_MAX];
+    size_t count = 3;
 
     snprintf(status, sizeof(status), "%u", answer->status);
     snprintf(id, sizeof(id), "%u", request->id);
@@ -185,11 +186,13 @@ static void submit(struct sim_h2 *h2, struct sim_request *request)
     head[0] = nv(":status", status);
     head[1] = nv("x-id", id);
     head[2] = nv("x-body", body);
-    head[3] = nv("content-length", length);
+    for (size_t i = 0; i < answer->field_count; i++)
+        head[count++] = nv(answer->fields[i].name, answer->fields[i].value);
+    if (answer->framing == SIM_LENGTH && answer->status != 204)
+        head[count++] = nv("content-length", length);
     for (unsigned i = 0; i < answer->informational; i++)
         (void)nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, request->stream, NULL, early, 2, NULL);
-    (void)nghttp2_submit_response(h2->session, request->stream, head,
-                                  answer->framing == SIM_LENGTH && answer->status != 204 ? 4 : 3,
+    (void)nghttp2_submit_response(h2->session, request->stream, head, count,
                                   sim_answer_has_body(request) ? &provider : NULL);
 }
 

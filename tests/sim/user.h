@@ -5,6 +5,7 @@
 #include "client/client.h"
 #include "tern/tern.h"
 #include "tests/sim/net.h"
+#include "tests/sim/policy.h"
 
 /* What shapes a client's connections; with the HTTP mode it is the call's shape. */
 enum sim_shape {
@@ -47,6 +48,10 @@ struct sim_client {
     uint32_t connections_max, per_host_max, idle_max, waiters_max, window_max;
     uint64_t idle_ns_max;
     uint32_t live; /* calls */
+    struct sim_config *config;
+    unsigned configurations; /* planned */
+    uint32_t budget_percent, budget_min;
+    struct tern_rate rates[SIM_RATES];
 };
 
 enum sim_call_state { SIM_CALL_PLANNED, SIM_CALL_LIVE, SIM_CALL_ENDED, SIM_CALL_REFUSED };
@@ -95,8 +100,9 @@ struct sim_call {
     bool answer_is_known;
     struct tern_result result;
 
-    /* The servers' ledger: how often the request may have been processed. */
+    /* The servers' ledger: how often the request may have been processed, of all hops. */
     uint32_t processed;
+    struct sim_policed policed;
 };
 
 struct sim_users {
@@ -104,6 +110,7 @@ struct sim_users {
     unsigned engine_count;
     struct sim_client clients[SIM_CLIENTS_MAX];
     unsigned client_count, origin_count;
+    bool is_gated;       /* every client's gate forbids some addresses */
     uint64_t horizon_ns; /* calls begin until then */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t live, started, ended, refused;
@@ -132,6 +139,8 @@ void sim_call_start(struct sim_call *call);
 void sim_call_set_shape(struct sim_call *call, unsigned shape);
 void sim_call_calm(struct sim_call *call);
 void sim_call_free(struct sim_call *call);
+/* What a user may do from inside a callback. */
+void sim_call_act(struct sim_call *call);
 /* What must be true of a call that has ended, once it is known what the servers did. */
 void sim_call_check(const struct sim_call *call);
 

@@ -38,6 +38,7 @@ static void plan_client(struct sim_client *client, unsigned number, struct tern_
     t->connect_ns = sim_between(rand, 1, 10) * TERN_S;
     t->read_ns = sim_between(rand, 1, 60) * TERN_S;
     t->head_ns = sim_between(rand, 1, 60) * TERN_S;
+    sim_policy_plan_client(client, rand);
 }
 
 /* Every now and then something happens to a client as a whole. */
@@ -66,6 +67,7 @@ void sim_users_begin(void)
     sim_users.engine_count = 1 + (unsigned)tern_rand_below(&rand, SIM_ENGINES_MAX);
     sim_users.client_count = 1 + (unsigned)tern_rand_below(&rand, SIM_CLIENTS_MAX);
     sim_users.origin_count = 1 + (unsigned)tern_rand_below(&rand, SIM_ORIGINS_ALL);
+    sim_users.is_gated = tern_rand_below(&rand, 10) < 3;
     sim_users.horizon_ns = sim_between(&rand, 1, 200) * 50 * TERN_MS;
     sim.call_count = (uint32_t)sim_between(&rand, 5, tern_rand_below(&rand, 5) == 0 ? SIM_CALLS_MAX : 60);
     for (unsigned i = 0; i < sim_users.engine_count; i++)

@@ -58,7 +58,9 @@
     X(CANCEL, "cancel", 80)                                                                                            \
     X(PAUSE, "pause", 120)                                                                                             \
     X(CONFIGURE, "configure", 300) /* another configuration under way */                                               \
-    X(CLOSE_CLIENT, "close-client", 100)
+    X(CLOSE_CLIENT, "close-client", 100)                                                                               \
+    X(REDIRECT, "redirect", 250)                                                                                       \
+    X(OVERLOAD, "overload", 150) /* 429 or 503, with how long to wait */
 
 enum sim_fault {
 #define SIM_X(name, text, per_mille) SIM_FAULT_##name,
