@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/faultmem.h"
 #include "tests/support/scenario.h"
 
 #define B_ADDRESS "192.0.2.2:80"
@@ -304,6 +305,32 @@ static void test_a_call_may_differ_from_its_client(void **state)
     scenario_close(&s);
 }
 
+/* Whichever allocation for the second step fails, the audit can be read. */
+static void test_no_memory_for_a_step(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        struct scenario s;
+        struct simio_peer *peer;
+        bool has_failed;
+        struct seen *call;
+
+        open_with(&s, &follow);
+        call = scenario_get(&s, "http://a.test/");
+        peer = scenario_accept(&s);
+        redirect(&s, peer, 302, "/one", "");
+        faultmem_fail_nth(n);
+        redirect(&s, peer, 302, "/two", "");
+        has_failed = faultmem_failed();
+        faultmem_never_fail();
+        scenario_run(&s, 60 * TERN_S);
+        assert_int_equal(strncmp(call->audit, "302 http://a.test/ ", 19), 0);
+        scenario_close(&s);
+        if (!has_failed)
+            return;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,7 +343,9 @@ int main(void)
         cmocka_unit_test(test_long_body_is_cut_off),
         cmocka_unit_test(test_cancel_between_hops),
         cmocka_unit_test(test_a_call_may_differ_from_its_client),
+        cmocka_unit_test(test_no_memory_for_a_step),
     };
 
+    faultmem_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/num.h"
+#include "base/str.h"
 #include "client/call.h"
 #include "tests/sim/user.h"
 
@@ -292,22 +293,30 @@ void sim_policy_check(const struct sim_client *client)
     }
 }
 
-/* What the client thinks of an origin, or NULL. */
-static const struct tern_breaker_state *breaker_of(const struct sim_config *config, unsigned number)
+/* What the client remembers under a key, or NULL. */
+static const struct tern_host_state *state_of(const struct sim_config *config, const char *key)
 {
-    const struct sim_origin *origin = &sim_origins[number];
     const struct tern_hosts *hosts = &config->it->hosts;
-    char key[80];
 
-    snprintf(key, sizeof(key), "%d%u %s", origin->is_secure, origin->port, origin->host);
     for (const struct tern_hash_node *node = tern_hash_walk(&hosts->table, NULL); node != NULL;
          node = tern_hash_walk(&hosts->table, node)) {
         const struct tern_host_state *state = TERN_CONTAINER_OF(node, struct tern_host_state, hash);
 
         if (state->key_len == strlen(key) && memcmp(state->key, key, state->key_len) == 0)
-            return &state->breaker;
+            return state;
     }
     return NULL;
+}
+
+static const struct tern_breaker_state *breaker_of(const struct sim_config *config, unsigned number)
+{
+    const struct sim_origin *origin = &sim_origins[number];
+    const struct tern_host_state *state;
+    char key[80];
+
+    snprintf(key, sizeof(key), "%d%u %s", origin->is_secure, origin->port, origin->host);
+    state = state_of(config, key);
+    return state != NULL ? &state->breaker : NULL;
 }
 
 /* ---- calls ---- */
@@ -431,7 +440,9 @@ static void check_rate(const struct sim_site *site, const struct sim_call *call,
 {
     const struct tern_rate *rate = site->effective.rate;
     uint64_t each, burst_ns;
+    const struct tern_host_state *state;
     struct sim_meter *meter;
+    char key[80];
 
     if (rate == NULL)
         return;
@@ -443,6 +454,11 @@ static void check_rate(const struct sim_site *site, const struct sim_call *call,
     SIM_CHECK(meter->full_ns <= sim.now_ns + burst_ns, "call %u starts %llu ns before the rate allows it", call->number,
               (unsigned long long)(meter->full_ns - sim.now_ns - burst_ns));
     meter->full_ns = (meter->full_ns > sim.now_ns ? meter->full_ns : sim.now_ns) + each;
+    snprintf(key, sizeof(key), rate->group != NULL ? "=%s" : "@%s",
+             rate->group != NULL ? rate->group : sim_origins[origin].host);
+    state = state_of(site->config, key);
+    SIM_CHECK(state != NULL && state->rate.full_ns == meter->full_ns,
+              "call %u starts, and its rate counts calls that did not", call->number);
 }
 
 static void check_breaker(const struct sim_site *site, const struct sim_call *call, unsigned origin)
@@ -497,7 +513,8 @@ static void note_hold(const struct sim_site *site, unsigned origin, const struct
     if (hold.ptr == NULL || rate == NULL || rate->ignore_answers)
         return;
     meter = &site->config->meters->of[site->rate][rate->group != NULL ? 0 : origin];
-    until_ns = sim.now_ns + strtoull(hold.ptr, NULL, 10) * TERN_S;
+    SIM_CHECK(tern_u64_parse(hold, 1000, &until_ns), "X-Hold is \"%.*s\"", (int)hold.len, hold.ptr);
+    until_ns = sim.now_ns + until_ns * TERN_S;
     if (until_ns > meter->hold_ns)
         meter->hold_ns = until_ns;
 }
