@@ -90,6 +90,11 @@ struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_c
 void sim_policy_configured(struct sim_config *config); /* it went well: the client's calls go by it */
 void sim_policy_end(void);
 
+/* What holds for a call's request to an origin; NULL: nothing. */
+const struct sim_site *sim_policy_site(const struct sim_call *call, unsigned origin);
+const struct tern_redirects *sim_policy_redirects(const struct sim_call *call, unsigned origin);
+const struct tern_retries *sim_policy_retries(const struct sim_call *call, unsigned origin);
+
 /* With sim_users.is_gated no such address is ever connected to. */
 bool sim_policy_forbids(const struct tern_sockaddr *address);
 
@@ -102,6 +107,12 @@ void sim_policy_plan_call(struct sim_call *call);
 void sim_policy_started(struct sim_call *call); /* it has become one of its client's live calls */
 void sim_policy_ended(struct sim_call *call, const struct tern_result *result);
 uint32_t sim_policy_attempts_max(const struct sim_call *call);
+
+/* Hooks; user is a sim_site, or of the last one a sim_retries. */
+void sim_policy_on_request(void *user, const struct tern_attempt *attempt);
+void sim_policy_on_response(void *user, const struct tern_attempt *attempt, const struct tern_head *head);
+void sim_policy_on_error(void *user, const struct tern_attempt *attempt, const struct tern_fault *fault);
+void sim_policy_on_retry(void *user, uint64_t id, const struct tern_retry *retry);
 
 /* ---- servers (request.c asks) ---- */
 
