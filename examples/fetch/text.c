@@ -67,7 +67,7 @@ void text_addf(struct text *text, const char *format, ...)
     char small[512];
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(small, sizeof small, format, args);
+    int len = vsnprintf(small, sizeof small, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized): it is */
     va_end(args);
     if (len < 0)
         return;

@@ -224,7 +224,7 @@ static void test_addresses_at_random(void **state)
     tern_rand_seed(&rand, 6890);
     for (int i = 0; i < 200000; i++) {
         const struct row *row = &rows[tern_rand_below(&rand, ROWS)];
-        uint8_t address[16];
+        uint8_t address[16] = {0};
 
         for (size_t bit = 0; bit < 128; bit++) {
             bool is_set = bit < row->bits ? bit_of(row->address, bit) : tern_rand_below(&rand, 2) != 0;

@@ -87,8 +87,8 @@ static void small_order(void **state)
     psa_destroy_key(id);
 }
 
-#if defined(MBEDTLS_GCM_ALT) /* the accelerators come together */
-#include "tools/mbedtls/ecp_alt.c"
+#if defined(MBEDTLS_GCM_ALT)       /* the accelerators come together */
+#include "tools/mbedtls/ecp_alt.c" /* NOLINT(bugprone-suspicious-include) */
 
 static struct tern_rand dice;
 
