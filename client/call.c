@@ -40,55 +40,6 @@ static uint64_t now(const struct tern_call *call)
     return call->client->engine->now_ns;
 }
 
-static struct tern_transport *transport_of(struct tern_call *call)
-{
-    return call->client->transport;
-}
-
-/* ---- memory ---- */
-
-void tern_call_free(struct tern_call *call)
-{
-    tern_call_build_deinit(call);
-    tern_mem_free(call);
-}
-
-static void bury(struct tern_corpse *corpse)
-{
-    struct tern_call *call = TERN_CONTAINER_OF(corpse, struct tern_call, corpse);
-    struct tern_client *client = call->client;
-
-    if (client->spare_count < TERN_CALL_SPARES_MAX && client->state == TERN_CLIENT_OPEN) {
-        tern_list_push_front(&client->spares, &call->node);
-        client->spare_count++;
-    } else {
-        tern_call_free(call);
-    }
-    tern_client_call_ended(client);
-}
-
-static struct tern_call *call_alloc(void)
-{
-    struct tern_call *call = tern_mem_calloc(1, sizeof(*call));
-
-    if (call == NULL)
-        return NULL;
-    call->state = TERN_CALL_DONE;
-    tern_list_init(&call->node);
-    tern_call_build_init(call);
-    return call;
-}
-
-static struct tern_call *call_take(struct tern_client *client)
-{
-    struct tern_list *node = tern_list_pop_front(&client->spares);
-
-    if (node == NULL)
-        return call_alloc();
-    client->spare_count--;
-    return TERN_CONTAINER_OF(node, struct tern_call, node);
-}
-
 /* ---- the end ---- */
 
 static void forget_hops(struct tern_call *call)
@@ -137,7 +88,7 @@ static void on_end_task(struct tern_task *task)
 static void detach(struct tern_call *call)
 {
     if (call->state == TERN_CALL_RUNNING)
-        transport_of(call)->ops->cancel(&call->exchange);
+        tern_call_transport(call)->ops->cancel(&call->exchange);
 }
 
 void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault)
@@ -264,10 +215,10 @@ static void discard(struct tern_call *call, struct tern_exchange *exchange, size
 {
     call->discarded_bytes += len;
     if (call->discarded_bytes <= TERN_DISCARD_BYTES_MAX) {
-        transport_of(call)->ops->credit(exchange, (uint32_t)len);
+        tern_call_transport(call)->ops->credit(exchange, (uint32_t)len);
         return;
     }
-    transport_of(call)->ops->cancel(exchange);
+    tern_call_transport(call)->ops->cancel(exchange);
     tern_call_admission_end(call, NULL);
     go_on(call);
 }
@@ -370,7 +321,7 @@ void tern_call_update_pause(struct tern_call *call)
     if (call->state != TERN_CALL_RUNNING || pauses == call->pauses_transport)
         return;
     call->pauses_transport = pauses;
-    transport_of(call)->ops->pause(&call->exchange, pauses);
+    tern_call_transport(call)->ops->pause(&call->exchange, pauses);
 }
 
 static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t len)
@@ -388,7 +339,7 @@ static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t 
     }
     tern_call_deliver(call, data, len, exchange->stream.received_body_bytes);
     if (call->state == TERN_CALL_RUNNING && !call->credits_itself)
-        transport_of(call)->ops->credit(exchange, (uint32_t)len);
+        tern_call_transport(call)->ops->credit(exchange, (uint32_t)len);
 }
 
 static void on_trailers(struct tern_exchange *exchange, const struct tern_field *fields, size_t count)
@@ -525,7 +476,7 @@ static void begin_attempt(struct tern_call *call)
     exchange->is_fresh = call->is_fresh || call->replays == TERN_REPLAYS_MAX;
     call->pauses_transport = false;
     set_state(call, TERN_CALL_RUNNING);
-    error = transport_of(call)->ops->start(transport_of(call), exchange, &why);
+    error = tern_call_transport(call)->ops->start(tern_call_transport(call), exchange, &why);
     if (error == TERN_OK) { /* it may have ended in there */
         tern_call_update_pause(call);
         return;
@@ -536,251 +487,10 @@ static void begin_attempt(struct tern_call *call)
     finish(call, false);
 }
 
-/* ---- starting ---- */
-
-static void on_body_ready(struct tern_body_reader *reader)
+void tern_call_begin(struct tern_call *call)
 {
-    struct tern_call *call = TERN_CONTAINER_OF(reader, struct tern_call, body);
-
-    if (call->state == TERN_CALL_RUNNING)
-        transport_of(call)->ops->body_ready(&call->exchange);
-}
-
-/* All that a request needs but the client: on whatever thread. */
-static enum tern_error prepare(struct tern_call *call, struct tern_client *client, const struct tern_request *request,
-                               const struct tern_handlers *handlers, void *user, struct tern_fault *why)
-{
-    enum tern_error error = tern_call_build(call, request, why);
-
-    if (error != TERN_OK)
-        return error;
-    call->client = client;
-    call->corpse = (struct tern_corpse){.bury = bury};
-    call->handlers = handlers != NULL ? *handlers : (struct tern_handlers){0};
-    call->user = user;
-    call->replays = 0;
-    call->owed_bytes = 0;
-    call->is_paused = call->was_told = call->was_answered = false;
-    call->next = TERN_CALL_NEXT_NONE;
-    call->drops_secrets = call->drops_host = call->is_retrying = false;
-    call->result = (struct tern_result){.attempt = 1, .hop = 1};
-    tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     tern_task_init(&call->task, on_begin_task);
     tern_timer_init(&call->delay, on_delay);
-    tern_list_init(&call->in_line);
-    tern_call_decoding_init(call);
-    return TERN_OK;
-}
-
-/* On the engine's thread: the call becomes one of the client's. */
-static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
-{
-    struct tern_client *client = call->client;
-    struct tern_engine *engine = client->engine;
-    enum tern_error error = tern_client_check_open(client);
-
-    if (error != TERN_OK)
-        return tern_fault_plain(why, error);
-    call->settings = tern_settings_acquire(client->settings);
-    error = tern_call_settle(call);
-    if (error == TERN_OK)
-        error = tern_call_build_outgoing(call, why);
-    else
-        tern_fault_plain(why, error);
-    if (error != TERN_OK) {
-        tern_settings_release(call->settings);
-        call->settings = NULL;
-        return error;
-    }
-    call->result.times.start_ns = tern_engine_now(engine);
-    call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->timeouts.total_ns);
     set_state(call, TERN_CALL_NEW);
-    tern_list_push_back(&client->calls, &call->node);
-    client->call_count++;
-    client->stats.calls_live++;
-    tern_slots_set(&engine->calls, call->id, call);
-    tern_engine_defer(engine, &call->task);
-    return TERN_OK;
-}
-
-enum tern_error tern_call_start(struct tern_client *client, const struct tern_request *request,
-                                const struct tern_handlers *handlers, void *user, tern_call_id *out,
-                                struct tern_fault *why)
-{
-    enum tern_error error = tern_client_check_open(client);
-    struct tern_call *call;
-
-    if (error != TERN_OK)
-        return tern_fault_plain(why, error);
-    call = call_take(client);
-    if (call == NULL)
-        return tern_fault_plain(why, TERN_ENOMEM);
-    error = prepare(call, client, request, handlers, user, why);
-    if (error == TERN_OK && (error = tern_slots_reserve(&client->engine->calls, &call->id)) != TERN_OK)
-        tern_fault_plain(why, error);
-    if (error == TERN_OK && (error = admit(call, why)) != TERN_OK)
-        tern_slots_release(&client->engine->calls, call->id);
-    if (error != TERN_OK) {
-        tern_call_free(call);
-        return error;
-    }
-    if (out != NULL)
-        *out = call->id;
-    return TERN_OK;
-}
-
-/* ---- steering ---- */
-
-static struct tern_call *find(struct tern_engine *engine, tern_call_id id)
-{
-    struct tern_call *call = tern_slots_get(&engine->calls, id);
-
-    (void)tern_engine_now(engine); /* between turns the latched time is old, and what follows measures from it */
-
-    return call != NULL && call->state < TERN_CALL_ENDING ? call : NULL;
-}
-
-enum tern_error tern_call_cancel(struct tern_engine *engine, tern_call_id id)
-{
-    struct tern_call *call = find(engine, id);
-
-    if (call == NULL)
-        return TERN_EGONE;
-    tern_call_end_later(call, TERN_ECANCELLED);
-    return TERN_OK;
-}
-
-static enum tern_error set_paused(struct tern_engine *engine, tern_call_id id, bool is_paused)
-{
-    struct tern_call *call = find(engine, id);
-
-    if (call == NULL)
-        return TERN_EGONE;
-    if (call->is_paused == is_paused)
-        return TERN_OK;
-    call->is_paused = is_paused;
-    tern_call_update_pause(call);
-    tern_call_decoding_wake(call);
-    return TERN_OK;
-}
-
-enum tern_error tern_call_pause(struct tern_engine *engine, tern_call_id id)
-{
-    return set_paused(engine, id, true);
-}
-
-enum tern_error tern_call_resume(struct tern_engine *engine, tern_call_id id)
-{
-    return set_paused(engine, id, false);
-}
-
-enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_id id, size_t bytes)
-{
-    struct tern_call *call = find(engine, id);
-
-    if (call == NULL)
-        return TERN_EGONE;
-    if (bytes > call->owed_bytes)
-        return TERN_EINVAL;
-    call->owed_bytes -= bytes;
-    if (call->decoding.decoder != NULL)
-        tern_call_decoding_wake(call);
-    else if (call->state == TERN_CALL_RUNNING && bytes > 0)
-        transport_of(call)->ops->credit(&call->exchange, (uint32_t)bytes);
-    return TERN_OK;
-}
-
-enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id id)
-{
-    struct tern_call *call = find(engine, id);
-
-    if (call == NULL)
-        return TERN_EGONE;
-    on_body_ready(&call->body);
-    return TERN_OK;
-}
-
-enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id id, struct tern_priority priority)
-{
-    struct tern_call *call = find(engine, id);
-    enum tern_error error;
-
-    if (call == NULL)
-        return TERN_EGONE;
-    error = tern_call_build_priority(call, &priority, NULL);
-    if (error == TERN_OK && call->state == TERN_CALL_RUNNING)
-        transport_of(call)->ops->priority_changed(&call->exchange);
-    return error;
-}
-
-/* ---- from other threads ---- */
-
-/* A posted start that is refused on arrival still ends through on_done. */
-static void refuse(struct tern_call *call, const struct tern_fault *fault)
-{
-    call->result.fault = *fault;
-    tern_slots_release(&call->client->engine->calls, call->id);
-    tern_body_reader_deinit(&call->body);
-    if (call->handlers.on_done != NULL)
-        call->handlers.on_done(call->user, call->id, &call->result);
-    tern_call_free(call);
-}
-
-static void on_post(struct tern_message *message, bool dropped)
-{
-    struct tern_call *call = TERN_CONTAINER_OF(message, struct tern_call, post);
-    struct tern_fault why = {0};
-
-    if (dropped) {
-        tern_call_free(call);
-        return;
-    }
-    if (admit(call, &why) != TERN_OK) {
-        if (why.error == TERN_ECLOSED)
-            tern_fault_plain(&why, TERN_ESHUTDOWN);
-        refuse(call, &why);
-    }
-}
-
-enum tern_error tern_post_start(struct tern_client *client, const struct tern_request *request,
-                                const struct tern_handlers *handlers, void *user, tern_call_id *out,
-                                struct tern_fault *why)
-{
-    struct tern_engine *engine = client->engine;
-    struct tern_call *call = call_alloc();
-    tern_call_id id;
-    enum tern_error error;
-
-    if (call == NULL)
-        return tern_fault_plain(why, TERN_ENOMEM);
-    error = prepare(call, client, request, handlers, user, why);
-    if (error == TERN_OK && (error = tern_slots_reserve(&engine->calls, &call->id)) != TERN_OK)
-        tern_fault_plain(why, error);
-    if (error != TERN_OK) {
-        tern_call_free(call);
-        return error;
-    }
-    id = call->id; /* once posted the call is the loop's */
-    call->post = (struct tern_message){.run = on_post};
-    error = tern_engine_post(engine, &call->post);
-    if (error != TERN_OK) {
-        tern_slots_release(&engine->calls, id);
-        tern_call_free(call);
-        return tern_fault_plain(why, error);
-    }
-    if (out != NULL)
-        *out = id;
-    return TERN_OK;
-}
-
-void tern_post_cancel(struct tern_engine *engine, tern_call_id call)
-{
-    tern_engine_post_cancel(engine, call);
-}
-
-void tern_call_on_post_cancel(struct tern_slots *slots, void *object)
-{
-    (void)slots;
-    if (object != NULL)
-        tern_call_end_later(object, TERN_ECANCELLED);
+    tern_engine_defer(call->client->engine, &call->task);
 }

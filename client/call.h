@@ -109,6 +109,15 @@ struct tern_call {
     struct tern_keep hop_texts;
 };
 
+/* Where its exchanges go: the pool, or a mock. */
+static inline struct tern_transport *tern_call_transport(const struct tern_call *call)
+{
+    return call->client->transport;
+}
+
+/* One that has just become its client's: its first attempt begins from a task. */
+void tern_call_begin(struct tern_call *call);
+
 /* Ends the call from a task. */
 void tern_call_end_later(struct tern_call *call, enum tern_error error);
 
