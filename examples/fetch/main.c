@@ -1,10 +1,10 @@
 /* fetch - URLs from the command line, over tern's public API alone.
  *
- *     options.c, config.c, data.c   what is asked for
- *     setup.c, request.c            the same, as tern takes it
- *     transfer.c                    the run: calls and their callbacks; read this one first
- *     sink.c, writeout.c            where answers go, and what -w says about them
- *     progress.c, waterfall.c       pictures */
+ *     options*.c, config.c, data.c      what is asked for: a file of options for each theme
+ *     setup.c, request.c                the same, as tern takes it
+ *     transfer.c, answer.c, report.c    the run: calls, their callbacks, their ends; read transfer.c first
+ *     sink.c, writeout.c                where answers go, and what -w says about them
+ *     progress.c, waterfall.c           pictures */
 #include "help.h"
 #include "transfer.h"
 

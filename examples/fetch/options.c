@@ -1,39 +1,12 @@
-#include "options.h"
+#include "option.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CONFIG_DEPTH_MAX 8    /* config files that read config files: ends one that reads itself */
-#define PARALLEL_MAX 65535    /* curl's bound */
-#define PARALLEL_DEFAULT 50   /* and its default */
-#define SECONDS_MAX 1e9       /* 31 years: keeps nanoseconds far from overflow */
-#define SPEED_TIME_DEFAULT 30 /* seconds, where only -Y is given */
-
-/* What an option does. Those from TEXT on take a value. */
-enum kind {
-    SWITCH,  /* bool at offset; --no-NAME clears it */
-    CHOICE,  /* unsigned at offset becomes number */
-    MARK,    /* a NULL joins the struct strings at offset */
-    IGNORED, /* nothing */
-    TEXT,    /* const char * at offset */
-    LIST,    /* struct strings at offset */
-    SECONDS, /* uint64_t nanoseconds at offset; decimals are allowed */
-    NUMBER,  /* uint64_t at offset, up to number */
-    SIZE,    /* uint64_t bytes at offset; k, m, g behind it multiply by powers of 1024 */
-    DATA,    /* the body; number is the enum data_kind */
-    CALL     /* call */
-};
-
-struct option {
-    char letter; /* 0: none */
-    const char *name;
-    enum kind kind;
-    size_t offset;
-    uint64_t number;
-    bool (*call)(struct options *o, const char *value, unsigned depth, struct failure *failure);
-};
+#define CONFIG_DEPTH_MAX 8 /* config files that read config files: ends one that reads itself */
+#define SECONDS_MAX 1e9    /* 31 years: keeps nanoseconds far from overflow */
 
 static bool call_config(struct options *o, const char *value, unsigned depth, struct failure *failure)
 {
@@ -43,121 +16,30 @@ static bool call_config(struct options *o, const char *value, unsigned depth, st
     return config_read(o, value, depth + 1, failure);
 }
 
-static bool call_header(struct options *o, const char *value, unsigned depth, struct failure *failure)
-{
-    (void)depth;
-    if (value[0] != '@') {
-        strings_add(&o->fields, value);
-        return true;
-    }
-    char *lines = options_file(o, value + 1, "-H", failure);
-    if (lines == NULL)
-        return false;
-    char *rest = NULL;
-    for (char *line = strtok_r(lines, "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest))
-        strings_add(&o->fields, line);
-    return true;
-}
-
-static bool call_tls_max(struct options *o, const char *value, unsigned depth, struct failure *failure)
-{
-    (void)depth;
-    if (strcmp(value, "1.2") == 0)
-        o->tls_max = TERN_TLS_1_2;
-    else if (strcmp(value, "1.3") == 0)
-        o->tls_max = TERN_TLS_1_3;
-    else if (strcmp(value, "default") == 0)
-        o->tls_max = TERN_TLS_DEFAULT;
-    else
-        return fail(failure, CODE_USAGE, "option --tls-max: '%s' is not 1.2, 1.3 or default", value);
-    return true;
-}
-
-static bool call_write_out(struct options *o, const char *value, unsigned depth, struct failure *failure)
-{
-    (void)depth;
-    o->write_out = value[0] == '@' ? options_file(o, value + 1, "-w", failure) : value;
-    return o->write_out != NULL;
-}
-
-#define AT(member) offsetof(struct options, member)
-
-/* IGNORED: -q counts only as the first argument. */
-static const struct option table[] = {
-    {0, "cacert", TEXT, AT(ca_file), 0, NULL},
-    {0, "capath", TEXT, AT(ca_dir), 0, NULL},
-    {'E', "cert", TEXT, AT(cert), 0, NULL},
+/* -q counts only as the first argument. */
+static const struct option rows[] = {
     {'K', "config", CALL, 0, 0, call_config},
-    {0, "connect-timeout", SECONDS, AT(connect_ns), 0, NULL},
-    {0, "connect-to", LIST, AT(connect_to), 0, NULL},
-    {0, "create-dirs", SWITCH, AT(create_dirs), 0, NULL},
-    {'d', "data", DATA, 0, DATA_PLAIN, NULL},
-    {0, "data-ascii", DATA, 0, DATA_PLAIN, NULL},
-    {0, "data-binary", DATA, 0, DATA_BINARY, NULL},
-    {0, "data-raw", DATA, 0, DATA_RAW, NULL},
-    {0, "data-urlencode", DATA, 0, DATA_URLENCODE, NULL},
     {'q', "disable", IGNORED, 0, 0, NULL},
-    {0, "dns-servers", TEXT, AT(dns_servers), 0, NULL},
-    {'f', "fail", SWITCH, AT(fail), 0, NULL},
-    {'I', "head", SWITCH, AT(head), 0, NULL},
-    {'H', "header", CALL, 0, 0, call_header},
     {'h', "help", SWITCH, AT(help), 0, NULL},
-    {0, "http1.1", CHOICE, AT(http_mode), TERN_HTTP_MODE_1_1, NULL},
-    {0, "http2", CHOICE, AT(http_mode), TERN_HTTP_MODE_2, NULL},
-    {0, "http2-prior-knowledge", CHOICE, AT(http_mode), TERN_HTTP_MODE_2_ONLY, NULL},
-    {'i', "include", SWITCH, AT(include), 0, NULL},
-    {'k', "insecure", SWITCH, AT(insecure), 0, NULL},
-    {0, "interface", TEXT, AT(interface), 0, NULL},
-    {'4', "ipv4", CHOICE, AT(ip_family), TERN_IP_V4, NULL},
-    {'6', "ipv6", CHOICE, AT(ip_family), TERN_IP_V6, NULL},
-    {0, "json", DATA, 0, DATA_JSON, NULL},
-    {0, "key", TEXT, AT(key), 0, NULL},
-    {0, "max-filesize", SIZE, AT(body_bytes_max), 0, NULL},
-    {'m', "max-time", SECONDS, AT(total_ns), 0, NULL},
-    {0, "oauth2-bearer", TEXT, AT(bearer), 0, NULL},
-    {'o', "output", LIST, AT(outputs), 0, NULL},
-    {'Z', "parallel", SWITCH, AT(parallel), 0, NULL},
-    {0, "parallel-max", NUMBER, AT(parallel_max), PARALLEL_MAX, NULL},
-    {0, "pinnedpubkey", TEXT, AT(pins), 0, NULL},
-    {'r', "range", TEXT, AT(range), 0, NULL},
-    {'e', "referer", TEXT, AT(referer), 0, NULL},
-    {'O', "remote-name", MARK, AT(outputs), 0, NULL},
-    {'X', "request", TEXT, AT(method), 0, NULL},
-    {0, "resolve", LIST, AT(resolve), 0, NULL},
-    {'S', "show-error", SWITCH, AT(show_error), 0, NULL},
-    {'s', "silent", SWITCH, AT(silent), 0, NULL},
-    {'Y', "speed-limit", NUMBER, AT(speed_bytes_per_s), UINT64_MAX - 1, NULL},
-    {'y', "speed-time", SECONDS, AT(speed_ns), 0, NULL},
-    {0, "tls-max", CALL, 0, 0, call_tls_max},
-    {0, "tlsv1.2", CHOICE, AT(tls_min), TERN_TLS_1_2, NULL},
-    {0, "tlsv1.3", CHOICE, AT(tls_min), TERN_TLS_1_3, NULL},
-    {0, "unix-socket", TEXT, AT(unix_socket), 0, NULL},
-    {'T', "upload-file", LIST, AT(uploads), 0, NULL},
-    {0, "url", LIST, AT(urls), 0, NULL},
-    {'u', "user", TEXT, AT(user), 0, NULL},
-    {'A', "user-agent", TEXT, AT(user_agent), 0, NULL},
-    {'v', "verbose", SWITCH, AT(verbose), 0, NULL},
     {'V', "version", SWITCH, AT(version), 0, NULL},
-    {0, "waterfall", SWITCH, AT(waterfall), 0, NULL},
-    {'w', "write-out", CALL, 0, 0, call_write_out},
 };
 
-#define TABLE_COUNT (sizeof table / sizeof table[0])
+static const struct option_group options_self = OPTION_GROUP(rows, NULL);
 
-static const struct option *find_letter(char letter)
-{
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        if (table[i].letter == letter)
-            return &table[i];
-    }
-    return NULL;
-}
+static const struct option_group *const groups[] = {&options_self, &options_request, &options_identity,
+                                                    &options_connection, &options_output};
 
-static const struct option *find_name(const char *name)
+#define GROUP_COUNT (sizeof groups / sizeof groups[0])
+
+/* By its letter, or where that is 0 by its name. */
+static const struct option *find(char letter, const char *name)
 {
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
+    for (size_t g = 0; g < GROUP_COUNT; g++) {
+        for (size_t i = 0; i < groups[g]->count; i++) {
+            const struct option *option = &groups[g]->rows[i];
+            if (letter != 0 ? option->letter == letter : strcmp(option->name, name) == 0)
+                return option;
+        }
     }
     return NULL;
 }
@@ -245,7 +127,7 @@ static bool take_long(struct options *o, const char *word, const char *next, boo
 {
     const char *name = word + 2;
     bool off = strncmp(name, "no-", 3) == 0;
-    const struct option *option = find_name(off ? name + 3 : name);
+    const struct option *option = find(0, off ? name + 3 : name);
     if (option == NULL)
         return fail(failure, CODE_USAGE, "option %s: is unknown", word);
     if (off && option->kind != SWITCH)
@@ -262,7 +144,7 @@ static bool take_letters(struct options *o, const char *word, const char *next, 
 {
     for (const char *c = word + 1; *c != '\0'; c++) {
         char shown[3] = {'-', *c, '\0'};
-        const struct option *option = find_letter(*c);
+        const struct option *option = find(*c, NULL);
         if (option == NULL)
             return fail(failure, CODE_USAGE, "option %s: is unknown", shown);
         bool wants = takes_value(option);
@@ -321,29 +203,12 @@ static bool read_default_config(struct options *o, struct failure *failure)
     return ok;
 }
 
-/* What no option alone can tell. */
 static bool check(struct options *o, struct failure *failure)
 {
-    if (o->urls.count == 0)
-        return fail(failure, CODE_USAGE, "no URL given");
-    if (o->body_source != BODY_NONE && o->uploads.count != 0)
-        return fail(failure, CODE_USAGE, "-T and -d ask for two bodies: give one of them");
-    if (o->head && (o->body_source != BODY_NONE || o->uploads.count != 0))
-        return fail(failure, CODE_USAGE, "-I asks for a head alone, and %s sends a body: give one of them",
-                    o->uploads.count != 0 ? "-T" : "-d");
-    if (o->user != NULL && o->bearer != NULL)
-        return fail(failure, CODE_USAGE, "-u and --oauth2-bearer both want the Authorization field: give one of them");
-    if (o->tls_max != TERN_TLS_DEFAULT && o->tls_min > o->tls_max)
-        return fail(failure, CODE_USAGE, "--tls-max is below the lowest version asked for");
-    /* As in curl, either of the two sets a limit, and the other one then has this value. */
-    if (o->speed_ns != 0 && o->speed_bytes_per_s == 0)
-        o->speed_bytes_per_s = 1;
-    if (o->speed_bytes_per_s != 0 && o->speed_ns == 0)
-        o->speed_ns = SPEED_TIME_DEFAULT * TERN_S;
-    if (o->parallel_max == 0)
-        o->parallel_max = PARALLEL_DEFAULT;
-    if (!o->parallel)
-        o->parallel_max = 1;
+    for (size_t g = 0; g < GROUP_COUNT; g++) {
+        if (groups[g]->check != NULL && !groups[g]->check(o, failure))
+            return false;
+    }
     return true;
 }
 

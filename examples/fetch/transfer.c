@@ -1,10 +1,6 @@
 #include "transfer.h"
 
-#include "progress.h"
-#include "request.h"
-#include "sink.h"
-#include "waterfall.h"
-#include "writeout.h"
+#include "run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,38 +11,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* A whole run. Everything happens on one thread, in the callbacks of one engine. */
-struct run {
-    const struct options *o;
-    struct setup setup;
-    struct request request;
-    struct tern_engine *engine;
-    struct tern_client *client;
-    size_t next;   /* index of the next URL to start */
-    size_t active; /* started and not ended */
-    enum code code;
-    struct progress progress;
-    struct waterfall waterfall;
-};
-
-/* One URL, from its start to its on_done. Allocated then and freed there, so that a list of URLs costs little more than
- * its text. */
-struct transfer {
-    struct run *run;
-    size_t index;
-    const char *method;
-    char *url;
-    char *remote_name; /* of -O */
-    const char *path;  /* of the output; NULL: standard output */
-    int upload_fd;     /* -1: none */
-    tern_call_id call;
-    struct sink sink;
-    struct failure failure; /* of fetch's own: written before tern's */
-    uint16_t status;
-    struct tern_field *fields; /* of the final head, copied for -w; the texts stand in one block behind them */
-    size_t field_count;
-};
 
 static struct tern_engine *signalled_engine;
 static volatile sig_atomic_t signal_caught;
@@ -75,171 +39,6 @@ static void catch_signals(struct tern_engine *engine)
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-static void complain(struct run *run, const struct failure *failure)
-{
-    if (run->o->silent && !run->o->show_error)
-        return;
-    progress_clear(&run->progress);
-    fprintf(stderr, "fetch: (%d) %s\n", (int)failure->code, failure->text);
-}
-
-/* Ends a transfer for a reason of fetch's own. Inside a callback: on_done follows. */
-static void give_up(struct transfer *t)
-{
-    tern_call_cancel(t->run->engine, t->call);
-}
-
-static bool open_sink(struct transfer *t)
-{
-    return t->sink.open || sink_open(&t->sink, t->path, t->run->o->create_dirs, &t->failure);
-}
-
-static const char *version_name(enum tern_http_version version)
-{
-    switch (version) {
-    case TERN_HTTP_1_0:
-        return "HTTP/1.0";
-    case TERN_HTTP_2:
-        return "HTTP/2";
-    default:
-        return "HTTP/1.1";
-    }
-}
-
-/* The head as it came, for -i and -I. */
-static void write_head(struct transfer *t, const struct tern_head *head)
-{
-    struct text text = {0};
-    text_addf(&text, "%s %03u ", version_name(head->version), head->status);
-    text_add(&text, head->reason.ptr, head->reason.len);
-    text_adds(&text, "\r\n");
-    for (size_t i = 0; i < head->field_count; i++) {
-        text_add(&text, head->fields[i].name.ptr, head->fields[i].name.len);
-        text_adds(&text, ": ");
-        text_add(&text, head->fields[i].value.ptr, head->fields[i].value.len);
-        text_adds(&text, "\r\n");
-    }
-    text_adds(&text, "\r\n");
-    if (!open_sink(t) || !sink_write(&t->sink, text.ptr, text.len, &t->failure))
-        give_up(t);
-    text_free(&text);
-}
-
-static char *copy_text(char *to, struct tern_str *view)
-{
-    if (view->len != 0)
-        memcpy(to, view->ptr, view->len);
-    view->ptr = to;
-    return to + view->len;
-}
-
-static void keep_fields(struct transfer *t, const struct tern_head *head)
-{
-    size_t bytes = head->field_count * sizeof *head->fields;
-    for (size_t i = 0; i < head->field_count; i++)
-        bytes += head->fields[i].name.len + head->fields[i].value.len;
-    t->fields = fetch_alloc(bytes, 1);
-    t->field_count = head->field_count;
-    char *to = (char *)(t->fields + t->field_count);
-    for (size_t i = 0; i < t->field_count; i++) {
-        t->fields[i] = head->fields[i];
-        to = copy_text(to, &t->fields[i].name);
-        to = copy_text(to, &t->fields[i].value);
-    }
-}
-
-/* For the progress line alone: tern has judged the lengths of the answer. */
-static uint64_t expected_bytes(const struct tern_head *head)
-{
-    struct tern_str length = tern_fields_get(head->fields, head->field_count, "Content-Length");
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < length.len && bytes < UINT64_MAX / 10 - 9; i++)
-        bytes = bytes * 10 + (uint64_t)(length.ptr[i] - '0');
-    return bytes;
-}
-
-static bool shows_heads(const struct options *o)
-{
-    return o->include || o->head;
-}
-
-static void on_informational(void *user, tern_call_id call, const struct tern_head *head)
-{
-    (void)call;
-    struct transfer *t = user;
-    if (shows_heads(t->run->o))
-        write_head(t, head);
-}
-
-static void on_head(void *user, tern_call_id call, const struct tern_head *head)
-{
-    (void)call;
-    struct transfer *t = user;
-    const struct options *o = t->run->o;
-    t->status = head->status;
-    if (o->write_out != NULL)
-        keep_fields(t, head);
-    if (o->fail && head->status >= 400) {
-        fail(&t->failure, CODE_STATUS, "the answer has status %u", head->status);
-        give_up(t);
-        return;
-    }
-    if (!open_sink(t)) {
-        give_up(t);
-        return;
-    }
-    if (shows_heads(o))
-        write_head(t, head);
-    t->run->progress.expected = expected_bytes(head);
-}
-
-static void on_body(void *user, tern_call_id call, const void *data, size_t len)
-{
-    (void)call;
-    struct transfer *t = user;
-    progress_add(&t->run->progress, len);
-    if (!sink_write(&t->sink, data, len, &t->failure))
-        give_up(t);
-}
-
-static void on_trace(void *user, tern_call_id call, enum tern_trace_kind kind, struct tern_str text)
-{
-    (void)call;
-    struct transfer *t = user;
-    static const char marks[] = {
-        [TERN_TRACE_INFO] = '*', [TERN_TRACE_SENT_LINE] = '>', [TERN_TRACE_RECEIVED_LINE] = '<'};
-    progress_clear(&t->run->progress);
-    fprintf(stderr, "%c %.*s\n", marks[kind], (int)text.len, text.ptr != NULL ? text.ptr : "");
-}
-
-static void write_out(struct transfer *t, const struct tern_result *result)
-{
-    const struct options *o = t->run->o;
-    struct outcome outcome = {
-        .url = o->urls.items[t->index],
-        .effective = t->url,
-        .method = t->method,
-        .filename = t->path,
-        .number = t->index,
-        .status = t->status,
-        .result = result,
-        .failure = &t->failure,
-        .fields = t->fields,
-        .field_count = t->field_count,
-    };
-    struct text out = {0};
-    struct text err = {0};
-    writeout_format(o->write_out, &outcome, &out, &err);
-    progress_clear(&t->run->progress);
-    if (out.len != 0)
-        fwrite(out.ptr, 1, out.len, stdout);
-    fflush(stdout);
-    if (err.len != 0)
-        fwrite(err.ptr, 1, err.len, stderr);
-    text_free(&out);
-    text_free(&err);
-}
-
 static void transfer_free(struct transfer *t)
 {
     if (t->upload_fd > STDIN_FILENO)
@@ -248,22 +47,6 @@ static void transfer_free(struct transfer *t)
     free(t->url);
     free(t->fields);
     free(t);
-}
-
-/* What is said about a transfer that has ended. */
-static void report(struct transfer *t, const struct tern_result *result)
-{
-    struct run *run = t->run;
-    if (t->failure.code != CODE_OK) {
-        run->code = t->failure.code;
-        complain(run, &t->failure);
-    }
-    if (run->o->write_out != NULL)
-        write_out(t, result);
-    /* One that tern refused to start has no times. */
-    if (run->o->waterfall && result->times.start_ns != 0)
-        waterfall_add(&run->waterfall, t->url, result);
-    run->progress.done++;
 }
 
 /* Everything that follows the end of a transfer, well or badly. Frees it. */
@@ -276,7 +59,7 @@ static void finish(struct transfer *t, const struct tern_result *result)
         sink_commit(&t->sink, &t->failure);
     sink_abort(&t->sink);
     if (signal_caught == 0)
-        report(t, result);
+        report_transfer(t, result);
     transfer_free(t);
 }
 
@@ -339,13 +122,8 @@ static bool start_call(struct transfer *t)
     } else if (o->body_source != BODY_NONE) {
         request.body = (struct tern_body){.kind = TERN_BODY_MEMORY, .data = o->body.ptr, .length = o->body.len};
     }
-    struct tern_handlers handlers = {
-        .on_informational = on_informational,
-        .on_head = on_head,
-        .on_body = on_body,
-        .on_done = on_done,
-        .on_trace = o->verbose ? on_trace : NULL,
-    };
+    struct tern_handlers handlers = {.on_done = on_done};
+    answer_handlers(o, &handlers);
     struct tern_fault why = {0};
     if (tern_call_start(t->run->client, &request, &handlers, t, &t->call, &why) == TERN_OK)
         return true;
@@ -429,7 +207,7 @@ enum code transfers_run(const struct options *o, int *signal)
     }
     if (failure.code != CODE_OK) {
         run.code = failure.code;
-        complain(&run, &failure);
+        report_failure(&run, &failure);
     }
     *signal = signal_caught;
     waterfall_print(&run.waterfall);
