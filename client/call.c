@@ -420,7 +420,7 @@ static const struct tern_exchange_events quiet_events = {
 static bool passes_gate(struct tern_call *call)
 {
     const struct tern_gate_rules *gate = call->site->gate;
-    const char *refusal = gate != NULL ? tern_gate_refuses_url(gate, &call->url) : NULL;
+    const char *refusal = gate != NULL ? tern_gate_refuses_url(gate, &call->url, call->result.hop) : NULL;
     char shown[TERN_ESCAPE_MAX];
 
     if (refusal == NULL)

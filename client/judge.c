@@ -87,6 +87,7 @@ static bool judge_retry(struct tern_call *call, uint16_t status, struct tern_str
         .has_body_again = !call->has_body || tern_body_reader_has_way_back(&call->body),
         .retry_after = retry_after,
         .now_ns = engine_of(call)->now_ns,
+        .start_ns = call->result.times.start_ns,
         .wall_s = (int64_t)(tern_engine_wall(engine_of(call)) / TERN_S),
         .deadline_ns = call->deadline_ns,
         .live = client->call_count,
@@ -194,6 +195,7 @@ static bool audit(struct tern_call *call, const struct tern_redirect_question *q
     hop->body_dropped = answer->to_get && question->has_body;
     hop->secrets_dropped = answer->drop_secrets;
     hop->reason = answer->reason;
+    hop->error = answer->error;
     call->result.hop_count = call->hop_count;
     return true;
 }

@@ -58,6 +58,7 @@ enum tern_error tern_settings_check_retries(struct tern_retries *config, struct 
     default_u32(&config->attempts_max, TERN_RETRY_ATTEMPTS_MAX);
     default_u64(&config->backoff_ns, TERN_RETRY_BACKOFF_NS);
     default_u64(&config->backoff_max_ns, TERN_RETRY_BACKOFF_MAX_NS);
+    default_u64(&config->time_max_ns, TERN_OFF);
     default_u64(&config->retry_after_max_ns, TERN_RETRY_AFTER_MAX_NS);
     default_u32(&config->budget_percent, TERN_RETRY_BUDGET_PERCENT);
     default_u32(&config->budget_min, TERN_RETRY_BUDGET_MIN);
@@ -97,7 +98,11 @@ static enum tern_error take_retries(struct tern_settings *settings, struct tern_
     if ((error = tern_settings_check_retries(copy, why)) != TERN_OK)
         return error;
     copy->statuses = tern_keep_copy(&settings->keep, copy->statuses, copy->status_count * sizeof(*copy->statuses));
-    return copy->statuses != NULL ? TERN_OK : tern_fault_plain(why, TERN_ENOMEM);
+    if (copy->error_count != 0)
+        copy->errors = tern_keep_copy(&settings->keep, copy->errors, copy->error_count * sizeof(*copy->errors));
+    return copy->statuses != NULL && (copy->error_count == 0 || copy->errors != NULL)
+               ? TERN_OK
+               : tern_fault_plain(why, TERN_ENOMEM);
 }
 
 static enum tern_error take_decoding(struct tern_settings *settings, struct tern_site *site,

@@ -138,7 +138,7 @@ static bool has_port(const struct tern_gate *config, uint16_t port)
     return config->port_count == 0;
 }
 
-const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const struct tern_url *url)
+const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const struct tern_url *url, uint32_t hop)
 {
     const struct tern_gate *config = &rules->config;
     const struct tern_host *host = &url->host;
@@ -158,7 +158,7 @@ const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const str
         return "the address is not a public one";
     if (config->check != NULL) {
         const struct tern_gate_question question = {
-            .scheme = url->scheme, .host = tern_host_text(host), .port = url->port};
+            .scheme = url->scheme, .host = tern_host_text(host), .port = url->port, .hop = hop};
 
         return config->check(config->user, &question);
     }

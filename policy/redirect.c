@@ -20,9 +20,10 @@ static bool becomes_get(const struct tern_redirect_question *q)
     return (q->status == 301 && !q->config->keep_post_301) || (q->status == 302 && !q->config->keep_post_302);
 }
 
-static void refuse(struct tern_redirect_answer *out, const char *reason)
+static void refuse(struct tern_redirect_answer *out, enum tern_error error, const char *reason)
 {
     out->verdict = TERN_REDIRECT_REFUSE;
+    out->error = error;
     out->reason = reason;
 }
 
@@ -39,13 +40,13 @@ static void judge(const struct tern_redirect_question *q, const struct tern_url 
     out->to_get = becomes_get(q);
     out->drop_secrets = !is_same && !config->keep_secrets;
     if (!is_scheme(next, "http") && !is_scheme(next, "https"))
-        refuse(out, "neither http nor https");
+        refuse(out, TERN_ESCHEME, "neither http nor https");
     else if (is_scheme(q->url, "https") && is_scheme(next, "http") && !config->allow_downgrade)
-        refuse(out, "https to http is not allowed");
+        refuse(out, TERN_EGATE, "https to http is not allowed");
     else if (!is_same && config->same_origin_only)
-        refuse(out, "another origin is not allowed");
+        refuse(out, TERN_EGATE, "another origin is not allowed");
     else if (q->has_body && !out->to_get && !q->has_body_again)
-        refuse(out, "the body cannot be sent again");
+        refuse(out, TERN_EBODY_SOURCE, "the body cannot be sent again");
 }
 
 enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, struct tern_url *next,
@@ -60,9 +61,13 @@ enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, str
     error = tern_url_resolve(next, q->url, q->location, NULL);
     if (error == TERN_ENOMEM)
         return error;
+    if (q->config->audit_only) {
+        refuse(out, TERN_OK, "redirects are not followed");
+        return TERN_OK;
+    }
     out->verdict = TERN_REDIRECT_FOLLOW;
     if (error != TERN_OK) {
-        refuse(out, "Location is no URL");
+        refuse(out, TERN_EURL, "Location is no URL");
         return TERN_OK;
     }
     if (q->hsts != NULL && (error = tern_hsts_upgrade(q->hsts, next, q->wall_s, &upgraded)) != TERN_OK)

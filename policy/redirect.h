@@ -29,7 +29,7 @@ struct tern_redirect_question {
 
 struct tern_redirect_answer {
     enum tern_redirect_verdict verdict;
-    enum tern_error error; /* with TERN_REDIRECT_END */
+    enum tern_error error; /* the reason as a code (struct tern_hop) */
     const char *reason;    /* static; "" with FOLLOW and NONE */
     bool to_get;           /* the method becomes GET and the body goes */
     bool drop_secrets;     /* another origin: they go, and do not come back */

@@ -38,11 +38,18 @@ bool tern_retry_after_parse(struct tern_str value, int64_t wall_s, uint64_t *out
 
 static bool calls_for_retry(const struct tern_retry_question *q)
 {
+    const struct tern_retries *config = q->config;
     enum tern_error_class class_ = tern_error_class(q->error);
 
     if (q->status != 0) {
-        for (size_t i = 0; i < q->config->status_count; i++)
-            if (q->config->statuses[i] == q->status)
+        for (size_t i = 0; i < config->status_count; i++)
+            if (config->statuses[i] == q->status)
+                return true;
+        return false;
+    }
+    if (config->error_count != 0) {
+        for (size_t i = 0; i < config->error_count; i++)
+            if (config->errors[i] == q->error)
                 return true;
         return false;
     }
@@ -75,6 +82,8 @@ static uint64_t backoff(const struct tern_retry_question *q, struct tern_rand *r
         most = tern_u64_add_sat(most, most);
     if (most > q->config->backoff_max_ns)
         most = q->config->backoff_max_ns;
+    if (q->config->no_jitter)
+        return most;
     return most == 0 ? 0 : tern_rand_below(rand, most);
 }
 
@@ -103,6 +112,8 @@ void tern_retry_decide(const struct tern_retry_question *q, struct tern_rand *ra
         out->delay_ns = asked_ns;
     if (tern_u64_add_sat(q->now_ns, out->delay_ns) >= q->deadline_ns)
         out->reason = "the deadline leaves no time";
+    else if (tern_u64_add_sat(q->now_ns, out->delay_ns) - q->start_ns > q->config->time_max_ns)
+        out->reason = "the time for retries is over";
     else
         out->again = true;
 }

@@ -26,6 +26,7 @@ struct tern_retry_question {
     bool has_body_again;               /* it has no body, or one that can be sent again */
     struct tern_str retry_after;       /* ptr NULL: none */
     uint64_t now_ns;
+    uint64_t start_ns;    /* of the call */
     int64_t wall_s;       /* seconds since 1970, for dates */
     uint64_t deadline_ns; /* or TERN_OFF */
     uint32_t live;        /* calls of the client */

@@ -402,8 +402,8 @@ void tern_exchange_begin(struct tern_exchange *exchange, struct tern_transport *
     exchange->state = TERN_EXCHANGE_IDLE;
     exchange->is_paused = false;
     exchange->stream = (struct tern_stream){0};
-    exchange->watchdog =
-        (struct tern_watchdog){.timeouts = exchange->timeouts, .total_deadline_ns = exchange->total_deadline_ns};
+    exchange->watchdog = (struct tern_watchdog){
+        .timeouts = exchange->timeouts, .total_deadline_ns = exchange->total_deadline_ns, .begun_ns = now(exchange)};
     exchange->bucket = NULL;
     exchange->conn = NULL;
     exchange->dial = NULL;

@@ -14,7 +14,7 @@
 /* Every field of the configuration is declared here once: what shapes a connection goes into the shape (see
  * shape_build), the rest does not. Whoever adds a field decides, and then moves the size. */
 _Static_assert(
-    sizeof(struct tern_client_config) == 480,
+    sizeof(struct tern_client_config) == 488,
     "declare the new field in shape_build, or say here that it does not shape: "
     "name, timeouts, limits, dns (but overrides), policy (but its gate), hosts, h2_coalesce, user_agent, fields");
 _Static_assert(sizeof(struct tern_dns_config) == 88, "a new field of tern_dns_config: does it shape?");
@@ -176,6 +176,7 @@ static void fill_timeouts(struct tern_timeouts *t)
     default_u64(&t->read_ns, TERN_READ_TIMEOUT_NS);
     default_u64(&t->head_ns, TERN_HEAD_TIMEOUT_NS);
     default_u64(&t->total_ns, TERN_OFF);
+    default_u64(&t->attempt_ns, TERN_OFF);
     default_u64(&t->continue_ns, TERN_CONTINUE_TIMEOUT_NS);
     default_u64(&t->low_speed_ns, TERN_OFF);
 }
@@ -220,6 +221,7 @@ void tern_timeouts_resolve(struct tern_timeouts *out, const struct tern_timeouts
     out->read_ns = own->read_ns != 0 ? own->read_ns : base->read_ns;
     out->head_ns = own->head_ns != 0 ? own->head_ns : base->head_ns;
     out->total_ns = own->total_ns != 0 ? own->total_ns : base->total_ns;
+    out->attempt_ns = own->attempt_ns != 0 ? own->attempt_ns : base->attempt_ns;
     out->continue_ns = own->continue_ns != 0 ? own->continue_ns : base->continue_ns;
     out->low_speed_ns = own->low_speed_ns != 0 ? own->low_speed_ns : base->low_speed_ns;
     out->low_speed_bytes_per_s =

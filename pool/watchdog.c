@@ -18,6 +18,7 @@ uint64_t tern_watchdog_next(const struct tern_watchdog *dog)
     const struct tern_timeouts *t = dog->timeouts;
     uint64_t next = dog->total_deadline_ns;
 
+    next = earlier(next, due(dog->begun_ns, t->attempt_ns));
     next = earlier(next, due(dog->waiting_ns, t->pool_ns));
     next = earlier(next, due(dog->dialling_ns, t->connect_ns));
     next = earlier(next, due(dog->blocked_ns, t->write_ns));
@@ -51,6 +52,8 @@ struct tern_watchdog_verdict tern_watchdog_check(struct tern_watchdog *dog, uint
 
     if (now_ns >= dog->total_deadline_ns)
         return end(TERN_EDEADLINE, t->total_ns);
+    if (now_ns >= due(dog->begun_ns, t->attempt_ns))
+        return end(TERN_EATTEMPT_TIMEOUT, t->attempt_ns);
     if (now_ns >= due(dog->waiting_ns, t->pool_ns))
         return end(TERN_EPOOL_TIMEOUT, t->pool_ns);
     if (now_ns >= due(dog->dialling_ns, t->connect_ns))

@@ -11,6 +11,7 @@
 struct tern_watchdog {
     const struct tern_timeouts *timeouts; /* every field resolved: TERN_OFF or a length */
     uint64_t total_deadline_ns;           /* TERN_OFF: none */
+    uint64_t begun_ns;                    /* since when the attempt has run */
     uint64_t waiting_ns;                  /* since when it waits for a connection with nobody dialling for it */
     uint64_t dialling_ns;                 /* since when one is dialled for it */
     uint64_t blocked_ns;                  /* since when the peer has taken none of what is to be written */

@@ -27,6 +27,8 @@ struct tern_timeouts {
     uint64_t read_ns;    /* longest gap in which the peer sends nothing; paused time is not counted. Default 60 s */
     uint64_t head_ns;    /* from the request's end to the end of the final head, 1xx included. Default 120 s */
     uint64_t total_ns;   /* the whole call, from its start. Default off */
+    uint64_t attempt_ns; /* one attempt at one hop, from when it asks for a connection to its response's last byte.
+                            Unlike the call's end it may be followed by another one (tern_retries). Default off */
 
     /* How long to wait for 100 (Continue) before the body goes anyway (RFC 9110 10.1.1). Default 1 s. */
     uint64_t continue_ns;

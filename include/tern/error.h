@@ -81,6 +81,7 @@ enum tern_error_class {
     X(EREAD_TIMEOUT, TIMEOUT, "the peer sent nothing for too long")                                                    \
     X(EDEADLINE, TIMEOUT, "the call's total time is over")                                                             \
     X(ELOW_SPEED, TIMEOUT, "the transfer was too slow for too long")                                                   \
+    X(EATTEMPT_TIMEOUT, TIMEOUT, "the attempt took too long")                                                          \
     X(ECANCELLED, CANCELLED, "the call was cancelled")                                                                 \
     X(ESHUTDOWN, CANCELLED, "the client or engine was closed")                                                         \
     X(EGATE, POLICY, "the URL or its address is not allowed")                                                          \

@@ -26,6 +26,7 @@ struct tern_gate_question {
     struct tern_str host; /* normalised */
     uint16_t port;
     const char *address; /* "192.0.2.1:443" */
+    uint32_t hop;        /* of a URL: 1 for the one that was asked for, more where redirects led. 0 with an address */
 };
 
 struct tern_gate {
@@ -62,6 +63,7 @@ struct tern_redirects {
     bool keep_secrets;     /* send Authorization, Cookie and fields marked secret to other origins too. Else they are
                                  dropped on the first hop to another origin, and never come back */
     bool keep_post_301, keep_post_302, keep_post_303;
+    bool audit_only; /* follow none: the audit says where they lead */
 };
 
 /* One step of a redirect chain, in the order they came. Borrowed until on_done returns. */
@@ -73,6 +75,10 @@ struct tern_hop {
     bool body_dropped;
     bool secrets_dropped;
     const char *reason; /* why it was not followed: static text; else "" */
+    /* The same as a code. TERN_OK: followed, or audit_only. TERN_ESCHEME (neither http nor https), TERN_EURL (Location is
+     * no URL), TERN_EGATE (a downgrade or another origin, where that is not allowed), TERN_EBODY_SOURCE (the body cannot be
+     * sent again), TERN_EREDIRECTS (too many, a loop). */
+    enum tern_error error;
 };
 
 /* ---- trying again ---- */
@@ -86,7 +92,7 @@ struct tern_retry {
 };
 
 /* An answer with one of the statuses, or a failure of the class DNS (but a name that does not exist), CONNECT, PEER or
- * TIMEOUT (but the deadline) is tried again where that is safe: nothing was sent, the peer said that it did not process
+ * TIMEOUT (but the deadline), or else one of the errors, is tried again where that is safe: nothing was sent, the peer said that it did not process
  * it, or the method is idempotent or there is a field Idempotency-Key; and the body can be sent again, nothing of a
  * response was shown to the user, and the deadline leaves time. When the attempts or the budget are used up the last
  * response is delivered as it is. */
@@ -94,8 +100,12 @@ struct tern_retries {
     uint32_t attempts_max;    /* of one hop, the first included. Default 4 */
     const uint16_t *statuses; /* Default 429, 502, 503, 504 */
     size_t status_count;
+    const enum tern_error *errors; /* failures, in place of those classes */
+    size_t error_count;
     uint64_t backoff_ns;         /* the n-th retry waits a random time of up to backoff_ns * 2^(n-1). Default 200 ms */
     uint64_t backoff_max_ns;     /* and at most this. Default 4 s */
+    bool no_jitter;              /* not a random part of that time, but all of it */
+    uint64_t time_max_ns;        /* no retry begins later than this after the call's start. Default off */
     uint64_t retry_after_max_ns; /* Retry-After (RFC 9110 10.2.3) is honoured up to here; a longer one: no retry.
                                     Default 900 s */
     bool unsafe_too;             /* other methods too, though they may then be processed twice */

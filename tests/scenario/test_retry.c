@@ -235,6 +235,71 @@ static void test_not_behind_a_head(void **state)
     scenario_close(&s);
 }
 
+/* What an attempt may take ends it and not the call; the limit of the next one begins with it. */
+static void test_attempts_have_a_limit_of_their_own(void **state)
+{
+    const struct tern_timeouts timeouts = {.attempt_ns = 2 * TERN_S};
+    const struct tern_request request = {.url = TERN_STR(URL), .timeouts = &timeouts};
+    const struct tern_retries retries = {.backoff_ns = TERN_S, .no_jitter = true, .attempts_max = 2};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &retries);
+    call = scenario_start(&s, &request);
+    scenario_accept(&s);
+    scenario_run(&s, 3 * TERN_S - 1);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 1);
+    scenario_run(&s, 1);
+    simio_say(scenario_accept(&s), "HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\nh");
+    scenario_run(&s, 2 * TERN_S - 1);
+    seen_is(call, "head 200 | body h");
+    scenario_run(&s, 1);
+    seen_is(call, "done EATTEMPT_TIMEOUT READ");
+    assert_int_equal(call->result.attempt, 2);
+    scenario_close(&s);
+}
+
+static void test_the_time_for_retries(void **state)
+{
+    const struct tern_retries retries = {.backoff_ns = TERN_S, .no_jitter = true, .time_max_ns = 2 * TERN_S};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &retries);
+    call = scenario_get(&s, URL);
+    peer = scenario_accept(&s);
+    answer(&s, peer, 503, "");
+    scenario_run(&s, TERN_S);
+    seen_is(call, "");
+    answer(&s, peer, 503, ""); /* the next one would begin after 3 s */
+    seen_is(call, "head 503 | body hi | done");
+    scenario_close(&s);
+}
+
+static void test_errors_that_were_chosen(void **state)
+{
+    static const enum tern_error errors[] = {TERN_EDNS_NOT_FOUND};
+    const struct tern_retries retries = {.errors = errors, .error_count = 1};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &retries);
+    call = scenario_get(&s, "http://nowhere.test/");
+    scenario_run(&s, 10 * TERN_S);
+    seen_is(call, "done EDNS_NOT_FOUND DNS");
+    assert_int_equal(call->result.attempt, 4);
+    simio_refuse(s.sim, SCENARIO_ADDRESS);
+    call = scenario_get(&s, URL);
+    scenario_run(&s, 10 * TERN_S);
+    seen_is(call, "done ECONNECT_REFUSED CONNECT");
+    assert_int_equal(call->result.attempt, 1);
+    scenario_close(&s);
+}
+
 /* An outage is not answered by everyone at once. */
 static void test_budget(void **state)
 {
@@ -391,6 +456,9 @@ int main(void)
         cmocka_unit_test(test_only_what_is_safe),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_not_behind_a_head),
+        cmocka_unit_test(test_attempts_have_a_limit_of_their_own),
+        cmocka_unit_test(test_the_time_for_retries),
+        cmocka_unit_test(test_errors_that_were_chosen),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancel_in_the_delay),
         cmocka_unit_test(test_paused),

@@ -259,6 +259,7 @@ static const char *refuse_api(void *user, const struct tern_gate_question *quest
 {
     (void)user;
     assert_null(question->address);
+    assert_int_equal(question->hop, 3);
     assert_true(question->port == 80 || question->port == 443 || question->port == 8080);
     return question->host.len == strlen("api.example.com") &&
                    memcmp(question->host.ptr, "api.example.com", question->host.len) == 0
@@ -309,7 +310,7 @@ static void test_urls_at_random(void **state)
                  ports[port]);
         assert_int_equal(tern_url_parse(&url, tern_str(text), NULL), TERN_OK);
         assert_int_equal(tern_gate_compile(&rules, &config, &keep, NULL), TERN_OK);
-        if ((tern_gate_refuses_url(&rules, &url) == NULL) != may)
+        if ((tern_gate_refuses_url(&rules, &url, 3) == NULL) != may)
             fail_msg("%s: %s", text, may ? "should pass" : "should not pass");
         passed += may;
         tern_url_deinit(&url);

@@ -22,6 +22,7 @@ static const struct tern_retries defaults = {.attempts_max = 4,
                                              .status_count = 4,
                                              .backoff_ns = 200 * TERN_MS,
                                              .backoff_max_ns = 4 * TERN_S,
+                                             .time_max_ns = TERN_OFF,
                                              .retry_after_max_ns = 900 * TERN_S,
                                              .budget_percent = 20,
                                              .budget_min = 3};
@@ -218,9 +219,41 @@ static void test_never_past_the_deadline(void **state)
     question.retry_after = (struct tern_str){NULL, 0};
     assert_false(decide(&question, 1).again);
     question.now_ns = UINT64_MAX - 2; /* the end of time */
+    question.start_ns = question.now_ns;
     question.deadline_ns = UINT64_MAX - 1;
     question.retry_after = TERN_STR("900");
     assert_false(decide(&question, 1).again);
+}
+
+static void test_without_jitter_all_of_it_is_waited(void **state)
+{
+    struct tern_retries config = defaults;
+    struct tern_retry_question question = ask(&config);
+
+    (void)state;
+    config.no_jitter = true;
+    config.attempts_max = 100;
+    for (question.attempt = 1; question.attempt < 100; question.attempt++)
+        assert_true((double)decide(&question, question.attempt).delay_ns == most_ns(&config, question.attempt));
+    config.backoff_ns = config.backoff_max_ns = 7 * TERN_S; /* always the same */
+    for (question.attempt = 1; question.attempt < 100; question.attempt++)
+        assert_true(decide(&question, question.attempt).delay_ns == 7 * TERN_S);
+}
+
+/* From the call's start to the retry's, its delay included. */
+static void test_not_beyond_the_time_for_retries(void **state)
+{
+    struct tern_retries config = defaults;
+    struct tern_retry_question question = ask(&config);
+
+    (void)state;
+    config.time_max_ns = 15 * TERN_S;
+    question.start_ns = NOW_NS - 5 * TERN_S;
+    question.retry_after = TERN_STR("10");
+    assert_true(decide(&question, 1).again);
+    config.time_max_ns--;
+    assert_false(decide(&question, 1).again);
+    assert_string_equal(decide(&question, 1).reason, "the time for retries is over");
 }
 
 /* ---- whether ---- */
@@ -235,8 +268,13 @@ static bool is_among(uint16_t status, const struct tern_retries *config)
 
 /* tern/policy.h: "a failure of the class DNS (but a name that does not exist), CONNECT, PEER or TIMEOUT (but the
  * deadline)". */
-static bool is_failure_to_retry(enum tern_error error)
+static bool is_failure_to_retry(const struct tern_retries *config, enum tern_error error)
 {
+    for (size_t i = 0; i < config->error_count; i++)
+        if (config->errors[i] == error)
+            return true;
+    if (config->error_count != 0)
+        return false;
     switch (tern_error_class(error)) {
     case TERN_CLASS_DNS:
         return error != TERN_EDNS_NOT_FOUND;
@@ -265,7 +303,7 @@ static bool is_in_budget(const struct tern_retry_question *q)
 
 static bool oracle(const struct tern_retry_question *q)
 {
-    bool calls = q->status != 0 ? is_among(q->status, q->config) : is_failure_to_retry(q->error);
+    bool calls = q->status != 0 ? is_among(q->status, q->config) : is_failure_to_retry(q->config, q->error);
 
     return calls && q->attempt < q->config->attempts_max && is_safe(q) && q->has_body_again && is_in_budget(q);
 }
@@ -274,6 +312,7 @@ static void test_every_answer(void **state)
 {
     static const uint16_t some[] = {200, 204, 302, 404, 408, 429, 500, 501, 502, 503, 504, 599};
     static const uint16_t other[] = {500, 408};
+    static const enum tern_error errors[] = {TERN_EDNS_NOT_FOUND, TERN_ETLS_PIN, TERN_EREAD_TIMEOUT};
     struct tern_rand rand;
     uint32_t yes = 0;
 
@@ -291,6 +330,10 @@ static void test_every_answer(void **state)
         if (dice >> 3 & 1) {
             config.statuses = other;
             config.status_count = 2;
+        }
+        if (dice >> 10 & 1) {
+            config.errors = errors;
+            config.error_count = 3;
         }
         question.attempt = 1 + (uint32_t)tern_rand_below(&rand, 6);
         question.status = dice >> 4 & 1 ? some[tern_rand_below(&rand, sizeof(some) / sizeof(some[0]))] : 0;
@@ -317,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_backoff_is_within_its_bounds_and_fills_them),
         cmocka_unit_test(test_retry_after_and_backoff),
         cmocka_unit_test(test_never_past_the_deadline),
+        cmocka_unit_test(test_without_jitter_all_of_it_is_waited),
+        cmocka_unit_test(test_not_beyond_the_time_for_retries),
         cmocka_unit_test(test_every_answer),
     };
 
