@@ -20,7 +20,7 @@ enum tern_flow {
     TERN_FLOW_WANT_READ,  /* nothing moved: the stream has to receive first */
     TERN_FLOW_WANT_WRITE, /* nothing moved: the stream has to send (or to be connected) first */
     TERN_FLOW_EOF,        /* read only: the peer ended its half in order, and will for ever */
-    TERN_FLOW_ERROR       /* broken, for ever; stream->fault says why. After writev's, read still gives what the peer
+    TERN_FLOW_ERROR       /* broken, for ever; tern_bytestream_fault says why. After writev's, read still gives what the peer
                              said before it broke off (an early answer), and then ERROR; else only close is of use */
 };
 
@@ -33,13 +33,13 @@ struct tern_bytestream_ops {
     enum tern_flow (*shutdown)(struct tern_bytestream *stream);
     void (*close)(struct tern_bytestream *stream);
     void (*names)(struct tern_bytestream *stream, struct tern_sockaddr *local, struct tern_sockaddr *peer);
+    void (*fault)(const struct tern_bytestream *stream, struct tern_fault *out);
 };
 
 struct tern_bytestream {
     const struct tern_bytestream_ops *ops;
     void (*on_ready)(struct tern_bytestream *stream); /* set by the owner, at any time; NULL: nobody listens */
     void *owner;                                      /* the owner's own */
-    struct tern_fault fault;                          /* valid after ERROR */
 };
 
 /* Brings the stream to where bytes of the user can flow: connected, and for TLS verified. */
@@ -81,6 +81,12 @@ static inline void tern_bytestream_names(struct tern_bytestream *stream, struct 
                                          struct tern_sockaddr *peer)
 {
     stream->ops->names(stream, local, peer);
+}
+
+/* After ERROR: why. Put into words only here, so that a stream which works holds no text. */
+static inline void tern_bytestream_fault(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    stream->ops->fault(stream, out);
 }
 
 #endif

@@ -27,17 +27,25 @@ static struct tern_tcp *self(const struct tern_bytestream *stream)
 }
 
 /* "what ADDRESS: reason", and the error for the caller. */
-static enum tern_error note_errno(struct tern_tcp *tcp, enum tern_error error, int os_errno, const char *what)
+static enum tern_error say(struct tern_fault *out, enum tern_error error, int os_errno, const char *what,
+                           const struct tern_sockaddr *address)
 {
     char peer[TERN_SOCKADDR_TEXT_MAX];
 
-    tern_sockaddr_print(&tcp->peer, peer, sizeof(peer));
-    return tern_fault_errno(&tcp->stream.fault, error, os_errno, "%s %s", what, peer);
+    tern_sockaddr_print(address, peer, sizeof(peer));
+    return tern_fault_errno(out, error, os_errno, "%s %s", what, peer);
+}
+
+static void note(struct tern_tcp *tcp, enum tern_error error, int os_errno, const char *what)
+{
+    tcp->error = error;
+    tcp->os_errno = os_errno;
+    tcp->failed = what;
 }
 
 static enum tern_flow fail(struct tern_tcp *tcp, enum tern_error error, int os_errno, const char *what)
 {
-    note_errno(tcp, error, os_errno, what);
+    note(tcp, error, os_errno, what);
     set_state(tcp, TERN_TCP_FAILED);
     return TERN_FLOW_ERROR;
 }
@@ -135,7 +143,7 @@ static enum tern_flow tcp_writev(struct tern_bytestream *stream, const struct io
         tcp->may_write = false;
         return TERN_FLOW_WANT_WRITE;
     }
-    note_errno(tcp, tern_error_of_stream((int)-put), (int)-put, "write to");
+    note(tcp, tern_error_of_stream((int)-put), (int)-put, "write to");
     tcp->write_failed = true;
     tcp->may_read = true; /* what the peer said before it went may be there, and its event still to come */
     return TERN_FLOW_ERROR;
@@ -175,6 +183,13 @@ static void tcp_names(struct tern_bytestream *stream, struct tern_sockaddr *loca
         *peer = tcp->peer;
 }
 
+static void tcp_fault(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    const struct tern_tcp *tcp = self(stream);
+
+    say(out, tcp->error, tcp->os_errno, tcp->failed, &tcp->peer);
+}
+
 static const struct tern_bytestream_ops ops = {
     .handshake = tcp_handshake,
     .read = tcp_read,
@@ -182,6 +197,7 @@ static const struct tern_bytestream_ops ops = {
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .names = tcp_names,
+    .fault = tcp_fault,
 };
 
 /* Whether a socket could not be made because of where it was to start from. */
@@ -193,7 +209,7 @@ static bool is_local_fault(const struct tern_tcp_options *options, int os_errno)
            os_errno == EACCES || os_errno == EINVAL;
 }
 
-static enum tern_error note_local_fault(struct tern_tcp *tcp, const struct tern_tcp_options *options, int os_errno)
+static enum tern_error say_local(struct tern_fault *out, const struct tern_tcp_options *options, int os_errno)
 {
     char from[TERN_SOCKADDR_TEXT_MAX] = "any address";
     char device[TERN_ESCAPE_MAX];
@@ -201,7 +217,7 @@ static enum tern_error note_local_fault(struct tern_tcp *tcp, const struct tern_
     if (options->bind != NULL)
         tern_sockaddr_print(options->bind, from, sizeof(from));
     tern_escape(device, sizeof(device), options->device != NULL ? tern_str(options->device) : TERN_STR("any device"));
-    return tern_fault_errno(&tcp->stream.fault, TERN_ECONFIG, os_errno, "no socket from %s on %s", from, device);
+    return tern_fault_errno(out, TERN_ECONFIG, os_errno, "no socket from %s on %s", from, device);
 }
 
 /* Whole milliseconds, upwards; the system takes an int of them. */
@@ -213,7 +229,7 @@ static uint32_t unacked_ms(uint64_t ns)
 }
 
 enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp, const struct tern_sockaddr *peer,
-                               const struct tern_tcp_options *options)
+                               const struct tern_tcp_options *options, struct tern_fault *why)
 {
     struct tern_io *io = engine->io;
 
@@ -233,19 +249,19 @@ enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
     }
     int fd = io->ops->socket(io, &how);
     if (fd < 0)
-        return is_local_fault(options, -fd) ? note_local_fault(tcp, options, -fd)
-                                            : note_errno(tcp, tern_error_of_connect(-fd), -fd, "make a socket for");
+        return is_local_fault(options, -fd) ? say_local(why, options, -fd)
+                                            : say(why, tern_error_of_connect(-fd), -fd, "make a socket for", peer);
     int rc = io->ops->connect(io, fd, peer);
     if (rc != 0 && rc != -EINPROGRESS) {
         io->ops->close(io, fd);
-        return note_errno(tcp, tern_error_of_connect(-rc), -rc, "connect to");
+        return say(why, tern_error_of_connect(-rc), -rc, "connect to", peer);
     }
     tcp->watch.fd = fd;
     enum tern_error error = tern_engine_watch(engine, &tcp->watch);
     if (error != TERN_OK) {
         tcp->watch.fd = -1;
         io->ops->close(io, fd);
-        return tern_fault_plain(&tcp->stream.fault, error);
+        return tern_fault_plain(why, error);
     }
     tcp->may_write = rc == 0;
     set_state(tcp, rc == 0 ? TERN_TCP_OPEN : TERN_TCP_CONNECTING);

@@ -34,15 +34,18 @@ struct tern_tcp {
     bool may_read, may_write; /* invariant 1 */
     bool end_announced;       /* invariant 2 */
     bool at_eof;
-    bool write_failed; /* stream.fault says why; what had come before it can still be read */
+    bool write_failed;     /* what had come before it can still be read */
+    enum tern_error error; /* after a failure: what it means, the system's word for it, and what it ended */
+    int os_errno;
+    const char *failed;
 };
 
 /* Starts to connect in tcp, the caller's storage (its former content is ignored), to peer (copied), and sets every
  * field: set stream.on_ready and stream.owner after it. No upcall comes from inside. options may be NULL. What is found
- * out at once is the return value, with tcp->stream.fault in full; nothing is open then and the storage is the caller's
- * at once.
+ * out at once is the return value, with why in full; nothing is open then and the storage is the caller's at once.
  * Errors: TERN_EDESCRIPTORS, TERN_ENOMEM, TERN_EOS, TERN_ECONFIG (the local address or device), class CONNECT. */
 TERN_MUST_USE enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
-                                             const struct tern_sockaddr *peer, const struct tern_tcp_options *options);
+                                             const struct tern_sockaddr *peer, const struct tern_tcp_options *options,
+                                             struct tern_fault *why);
 
 #endif

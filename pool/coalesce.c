@@ -29,8 +29,9 @@ static bool may_carry(const struct tern_conn *conn, const struct tern_bucket *bu
     const struct tern_bucket *other = conn->bucket;
     struct tern_tls_provider *tls = conn->pool->tls;
 
-    return conn->is_h2 && other != bucket && other->origin.is_secure && other->origin.port == bucket->origin.port &&
-           tern_bucket_same_shape(other->profile, bucket->profile) && conn->tls_verify == TERN_OK &&
+    return conn->h2 != NULL && other != bucket && other->origin.is_secure &&
+           other->origin.port == bucket->origin.port && tern_bucket_same_shape(other->profile, bucket->profile) &&
+           conn->tls_verify == TERN_OK &&
            (conn->state == TERN_CONN_ACTIVE ||
             (conn->state == TERN_CONN_IDLE && tern_conn_is_usable(conn, conn->pool->engine->now_ns))) &&
            tern_conn_room(conn) > 0 && !was_misdirected(conn->pool, tern_coalesce_pair(bucket, conn)) &&

@@ -35,6 +35,8 @@ static void bury(struct tern_corpse *corpse)
     struct tern_conn *conn = TERN_CONTAINER_OF(corpse, struct tern_conn, corpse);
 
     tern_buf_deinit(&conn->stash);
+    tern_mem_free(conn->h2);
+    tern_mem_free(conn->names);
     tern_mem_free(conn);
 }
 
@@ -46,6 +48,11 @@ static void on_pump_task(struct tern_task *task)
 static uint64_t now(const struct tern_conn *conn)
 {
     return conn->pool->engine->now_ns;
+}
+
+const char *tern_conn_remote(const struct tern_conn *conn)
+{
+    return conn->names + strlen(conn->names) + 1;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -85,9 +92,22 @@ static void on_expiry(struct tern_timer *timer)
 
 /* ---- whether the peer of an HTTP/2 connection lives ---- */
 
+static bool is_suspect(const struct tern_conn *conn)
+{
+    return conn->h2 != NULL && conn->h2->life.is_suspect;
+}
+
+/* A sign of life. */
+static void hear(struct tern_conn *conn)
+{
+    if (conn->h2 != NULL)
+        conn->h2->life.alive_ns = now(conn);
+}
+
 static bool may_ask(const struct tern_conn *conn)
 {
-    return conn->exchange_count > 0 && (tern_h2_may_ping(&conn->h2) || tern_h2_ping_unanswered(&conn->h2));
+    return conn->exchange_count > 0 &&
+           (tern_h2_may_ping(&conn->h2->codec) || tern_h2_ping_unanswered(&conn->h2->codec));
 }
 
 /* The timer is left armed and asks again when it fires, so that a sign of life costs an assignment. */
@@ -95,22 +115,22 @@ static void watch_life(struct tern_conn *conn)
 {
     uint64_t next;
 
-    if (conn->life.asked_ns != 0 && !tern_h2_ping_unanswered(&conn->h2))
-        tern_liveness_answered(&conn->life);
-    next = tern_liveness_next(&conn->life, may_ask(conn));
-    if (next != TERN_OFF && (!tern_timer_is_armed(&conn->look) || next < conn->look.deadline_ns))
-        tern_timer_arm(conn->pool->engine, &conn->look, next);
+    if (conn->h2->life.asked_ns != 0 && !tern_h2_ping_unanswered(&conn->h2->codec))
+        tern_liveness_answered(&conn->h2->life);
+    next = tern_liveness_next(&conn->h2->life, may_ask(conn));
+    if (next != TERN_OFF && (!tern_timer_is_armed(&conn->h2->look) || next < conn->h2->look.deadline_ns))
+        tern_timer_arm(conn->pool->engine, &conn->h2->look, next);
 }
 
 /* Asks by a PING, unless PINGs are off or rationed. */
 static void ask(struct tern_conn *conn, bool is_suspect)
 {
-    if (conn->life.quiet_ns == TERN_OFF)
+    if (conn->h2->life.quiet_ns == TERN_OFF)
         return;
-    tern_h2_ping(&conn->h2);
-    if (!tern_h2_ping_unanswered(&conn->h2))
+    tern_h2_ping(&conn->h2->codec);
+    if (!tern_h2_ping_unanswered(&conn->h2->codec))
         return;
-    tern_liveness_asked(&conn->life, is_suspect, now(conn));
+    tern_liveness_asked(&conn->h2->life, is_suspect, now(conn));
     watch_life(conn);
     tern_conn_wake(conn);
 }
@@ -120,8 +140,8 @@ static void declare_dead(struct tern_conn *conn)
     struct tern_fault fault;
 
     tern_fault_set(&fault, TERN_EPEER_DEAD, "%s: nothing came for %llu ms, and a PING was not acknowledged in %llu ms",
-                   conn->remote, (unsigned long long)((now(conn) - conn->life.alive_ns) / TERN_MS),
-                   (unsigned long long)((now(conn) - conn->life.asked_ns) / TERN_MS));
+                   tern_conn_remote(conn), (unsigned long long)((now(conn) - conn->h2->life.alive_ns) / TERN_MS),
+                   (unsigned long long)((now(conn) - conn->h2->life.asked_ns) / TERN_MS));
     conn->pool->stats->connections_dead++;
     tern_retire_blame(conn);
     broken(conn, &fault);
@@ -129,12 +149,12 @@ static void declare_dead(struct tern_conn *conn)
 
 static void on_look(struct tern_timer *timer)
 {
-    struct tern_conn *conn = TERN_CONTAINER_OF(timer, struct tern_conn, look);
+    struct tern_conn *conn = TERN_CONTAINER_OF(timer, struct tern_conn_h2, look)->conn;
     enum tern_liveness_verdict verdict;
 
     if (conn->state != TERN_CONN_ACTIVE)
         return;
-    verdict = tern_liveness_check(&conn->life, may_ask(conn), now(conn));
+    verdict = tern_liveness_check(&conn->h2->life, may_ask(conn), now(conn));
     if (verdict == TERN_LIVENESS_DEAD) {
         declare_dead(conn);
         return;
@@ -146,8 +166,8 @@ static void on_look(struct tern_timer *timer)
 
 void tern_conn_doubt(struct tern_conn *conn, uint64_t since_ns)
 {
-    if (conn->is_h2)
-        ask(conn, conn->life.alive_ns <= since_ns);
+    if (conn->h2 != NULL)
+        ask(conn, conn->h2->life.alive_ns <= since_ns);
 }
 
 static void on_ready(struct tern_bytestream *stream)
@@ -177,7 +197,6 @@ struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *buck
     tern_list_init(&conn->exchanges);
     tern_task_init(&conn->pump, on_pump_task);
     tern_timer_init(&conn->expiry, on_expiry);
-    tern_timer_init(&conn->look, on_look);
     return conn;
 }
 
@@ -196,40 +215,57 @@ static uint32_t window_max(const struct tern_limits *limits)
     return half < INT32_MAX ? (uint32_t)half : INT32_MAX;
 }
 
-static enum tern_error set_codec(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
+static enum tern_error set_h2(struct tern_conn *conn, const struct tern_profile *profile)
 {
-    enum tern_error error;
+    struct tern_conn_h2 *h2 = tern_mem_calloc(1, sizeof(*h2));
 
-    if (!is_h2) {
-        tern_h1_init(&conn->h1, &profile->codec_limits, &conn->pool->h1_spares);
-        conn->codec = &conn->h1.codec;
-        return TERN_OK;
+    if (h2 == NULL)
+        return TERN_ENOMEM;
+    if (tern_h2_init(&h2->codec, &profile->codec_limits, profile->config.limits.body_window_bytes,
+                     &conn->pool->h2_spares, &conn->ledger) != TERN_OK) {
+        tern_mem_free(h2);
+        return TERN_ENOMEM;
     }
-    error = tern_h2_init(&conn->h2, &profile->codec_limits, profile->config.limits.body_window_bytes,
-                         &conn->pool->h2_spares, &conn->ledger);
-    if (error != TERN_OK)
-        return error;
-    tern_bdp_init(&conn->bdp, TERN_BDP_WINDOW_BYTES, window_max(&profile->config.limits));
-    conn->codec = &conn->h2.codec;
-    conn->is_h2 = true;
-    conn->calm_ns = now(conn);
-    conn->life = (struct tern_liveness){.quiet_ns = profile->config.limits.h2_quiet_ns,
-                                        .ack_ns = profile->config.limits.h2_ack_ns};
+    h2->conn = conn;
+    tern_timer_init(&h2->look, on_look);
+    tern_bdp_init(&h2->bdp, TERN_BDP_WINDOW_BYTES, window_max(&profile->config.limits));
+    h2->calm_ns = now(conn);
+    h2->life = (struct tern_liveness){.quiet_ns = profile->config.limits.h2_quiet_ns,
+                                      .ack_ns = profile->config.limits.h2_ack_ns};
+    conn->h2 = h2;
+    conn->codec = &h2->codec.codec;
+    return TERN_OK;
+}
+
+static enum tern_error set_names(struct tern_conn *conn)
+{
+    char local_text[TERN_ADDRESS_TEXT_MAX], remote_text[TERN_ADDRESS_TEXT_MAX];
+    struct tern_sockaddr local = {0}, remote = {0};
+    size_t local_size, remote_size;
+
+    tern_bytestream_names(conn->stream, &local, &remote);
+    local_size = tern_sockaddr_print(&local, local_text, sizeof(local_text)) + 1;
+    remote_size = tern_sockaddr_print(&remote, remote_text, sizeof(remote_text)) + 1;
+    conn->names = tern_mem_alloc(local_size + remote_size);
+    if (conn->names == NULL)
+        return TERN_ENOMEM;
+    memcpy(conn->names, local_text, local_size);
+    memcpy(conn->names + local_size, remote_text, remote_size);
     return TERN_OK;
 }
 
 enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
 {
-    struct tern_sockaddr local = {0}, remote = {0};
-    enum tern_error error;
-
+    if (set_names(conn) != TERN_OK)
+        return TERN_ENOMEM;
     tern_ledger_init(&conn->ledger, &conn->pool->ledger, profile->config.limits.connection_memory_bytes_max);
-    error = set_codec(conn, profile, is_h2);
-    if (error != TERN_OK)
-        return error;
-    tern_bytestream_names(conn->stream, &local, &remote);
-    tern_sockaddr_print(&local, conn->local, sizeof(conn->local));
-    tern_sockaddr_print(&remote, conn->remote, sizeof(conn->remote));
+    if (is_h2) {
+        if (set_h2(conn, profile) != TERN_OK)
+            return TERN_ENOMEM;
+    } else {
+        tern_h1_init(&conn->h1, &profile->codec_limits, &conn->pool->h1_spares);
+        conn->codec = &conn->h1.codec;
+    }
     tern_buf_init(&conn->stash, TERN_ENGINE_SCRATCH_BYTES);
     conn->dial = NULL;
     conn->opened_ns = conn->idle_ns = now(conn);
@@ -249,8 +285,8 @@ static void say_goodbye(struct tern_conn *conn)
     size_t written;
     int count;
 
-    if (conn->is_h2) {
-        tern_h2_shutdown(&conn->h2);
+    if (conn->h2 != NULL) {
+        tern_h2_shutdown(&conn->h2->codec);
         count = conn->codec->ops->pull(conn->codec, pieces, PIECES_MAX);
         if (count > 0)
             (void)tern_bytestream_writev(conn->stream, pieces, count, &written);
@@ -275,7 +311,8 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     pool->yield_count -= conn->is_yielding;
     tern_list_remove(&conn->pool_node);
     tern_timer_cancel(pool->engine, &conn->expiry);
-    tern_timer_cancel(pool->engine, &conn->look);
+    if (conn->h2 != NULL)
+        tern_timer_cancel(pool->engine, &conn->h2->look);
     tern_task_cancel(&conn->pump);
     if (conn->stream != NULL) {
         /* A child says nothing: the system is asked, since the engine looks for a fork at its next turn only. */
@@ -303,12 +340,14 @@ bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns)
 
 static void fill_result(const struct tern_conn *conn, struct tern_result *result)
 {
+    size_t local_len = strlen(conn->names) + 1;
+
     result->reused = conn->uses > 1;
-    memcpy(result->local, conn->local, sizeof(result->local));
-    memcpy(result->remote, conn->remote, sizeof(result->remote));
-    result->tls_version = conn->tls.version;
-    result->tls_suite = conn->tls.suite;
-    result->tls_resumed = conn->tls.resumed;
+    memcpy(result->local, conn->names, local_len);
+    strcpy(result->remote, conn->names + local_len);
+    result->tls_version = conn->tls_version;
+    result->tls_suite = conn->tls_suite;
+    result->tls_resumed = conn->tls_resumed;
     result->tls_verify = conn->tls_verify;
 }
 
@@ -344,18 +383,21 @@ static void begin(struct tern_conn *conn, struct tern_exchange *exchange)
     exchange->stream.events = &tern_exchange_stream_events;
     exchange->stream.message = &exchange->outgoing;
     exchange->stream.window_bytes = exchange->window_bytes;
-    if (!conn->is_h2) /* a kept connection may come from another configuration */
+    if (conn->h2 == NULL) /* a kept connection may come from another configuration */
         conn->h1.limits = exchange->profile->codec_limits;
 }
 
 /* Its peer's silence counts from now on. True: it has been idle for so long that the peer should be asked. */
 static bool activate(struct tern_conn *conn)
 {
-    uint64_t silent_ns = now(conn) - conn->life.alive_ns;
+    uint64_t silent_ns;
 
     set_state(conn, TERN_CONN_ACTIVE);
-    conn->life.alive_ns = now(conn);
-    return conn->is_h2 && conn->uses > 0 && silent_ns >= conn->life.quiet_ns;
+    if (conn->h2 == NULL)
+        return false;
+    silent_ns = now(conn) - conn->h2->life.alive_ns;
+    conn->h2->life.alive_ns = now(conn);
+    return conn->uses > 0 && silent_ns >= conn->h2->life.quiet_ns;
 }
 
 void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
@@ -370,8 +412,8 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     tern_warm_used(conn->bucket);
     attach(conn, exchange);
     begin(conn, exchange);
-    tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new", conn->remote,
-                        conn->tls.version != NULL ? conn->tls.version : "plaintext");
+    tern_exchange_trace(exchange, "%s connection to %s (%s)", conn->uses > 1 ? "Reusing" : "Using new",
+                        tern_conn_remote(conn), conn->tls_version != NULL ? conn->tls_version : "plaintext");
     if (exchange->conn == conn && exchange->events->on_assigned != NULL)
         exchange->events->on_assigned(exchange);
     if (exchange->conn != conn) /* cancelled by who was told */
@@ -389,7 +431,7 @@ void tern_conn_assign(struct tern_conn *conn, struct tern_exchange *exchange)
     if (exchange->is_paused)
         conn->codec->ops->pause(conn->codec, &exchange->stream, true);
     tern_exchange_watch(exchange);
-    if (!conn->is_h2) {
+    if (conn->h2 == NULL) {
         pump(conn);
         return;
     }
@@ -409,7 +451,7 @@ void tern_conn_cancel(struct tern_conn *conn, struct tern_exchange *exchange)
 
 bool tern_conn_is_dead(const struct tern_conn *conn)
 {
-    return !conn->is_h2 || conn->h2.is_broken;
+    return conn->h2 == NULL || conn->h2->codec.is_broken;
 }
 
 uint32_t tern_conn_room(const struct tern_conn *conn)
@@ -417,7 +459,7 @@ uint32_t tern_conn_room(const struct tern_conn *conn)
     const struct tern_limits *limits = &conn->pool->limits;
     uint32_t room = conn->codec->ops->capacity(conn->codec);
 
-    if (conn->is_spent || conn->life.is_suspect || conn->uses >= limits->connection_uses_max ||
+    if (conn->is_spent || is_suspect(conn) || conn->uses >= limits->connection_uses_max ||
         conn->codec->ops->state(conn->codec) != TERN_CODEC_OPEN ||
         now(conn) >= tern_u64_add_sat(conn->opened_ns, limits->connection_age_ns))
         return 0;
@@ -448,7 +490,7 @@ static void settle(struct tern_conn *conn)
         return;
     }
     tern_pool_unshare(conn);
-    if (conn->life.is_suspect)
+    if (is_suspect(conn))
         return; /* nobody is to have it before its peer has answered */
     tern_buf_deinit(&conn->stash);
     set_state(conn, TERN_CONN_IDLE);
@@ -466,6 +508,15 @@ static void broken(struct tern_conn *conn, const struct tern_fault *reason)
     conn->codec->ops->feed_end(conn->codec, reason);
     TERN_ASSERT(conn->exchange_count == 0);
     tern_conn_close(conn, false);
+}
+
+/* The same, for what its stream says. */
+static void broken_below(struct tern_conn *conn)
+{
+    struct tern_fault fault;
+
+    tern_bytestream_fault(conn->stream, &fault);
+    broken(conn, &fault);
 }
 
 enum step {
@@ -507,7 +558,7 @@ static enum step write_out(struct tern_conn *conn)
         if (flow == TERN_FLOW_OK) {
             conn->codec->ops->wrote(conn->codec, written);
             if (conn->is_blocked) /* who takes what was refused before is there */
-                conn->life.alive_ns = now(conn);
+                hear(conn);
             writes++;
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
             return STEP_DEAF;
@@ -558,41 +609,45 @@ static struct tern_exchange *only_exchange(const struct tern_conn *conn)
     return conn->exchange_count == 1 ? TERN_CONTAINER_OF(conn->exchanges.next, struct tern_exchange, node) : NULL;
 }
 
+/* A second's allowances against floods are whole again. */
 static void calm(struct tern_conn *conn)
 {
-    if (!conn->is_h2 || now(conn) - conn->calm_ns < TERN_S)
+    if (conn->h2 == NULL || now(conn) - conn->h2->calm_ns < TERN_S)
         return;
-    conn->calm_ns = now(conn);
-    tern_h2_calm(&conn->h2);
+    conn->h2->calm_ns = now(conn);
+    tern_h2_calm(&conn->h2->codec);
 }
 
 /* h2: how much the path brings in a round trip, and so how wide the window has to be. Its PINGs are of the same ration as
  * those that ask whether the peer lives: the codec sends none while one is unanswered or before a message has come. */
 static void measure(struct tern_conn *conn, size_t bytes)
 {
-    tern_bdp_arrived(&conn->bdp, bytes);
-    if (tern_h2_ping_unanswered(&conn->h2))
+    tern_bdp_arrived(&conn->h2->bdp, bytes);
+    if (tern_h2_ping_unanswered(&conn->h2->codec))
         return;
-    if (conn->bdp.is_sampling && tern_bdp_end(&conn->bdp, now(conn)))
-        tern_h2_widen(&conn->h2, NULL, conn->bdp.window_bytes);
-    if (tern_bdp_is_due(&conn->bdp, now(conn))) {
-        tern_h2_ping(&conn->h2);
-        if (tern_h2_ping_unanswered(&conn->h2))
-            tern_bdp_begin(&conn->bdp, now(conn));
+    if (conn->h2->bdp.is_sampling && tern_bdp_end(&conn->h2->bdp, now(conn)))
+        tern_h2_widen(&conn->h2->codec, NULL, conn->h2->bdp.window_bytes);
+    if (tern_bdp_is_due(&conn->h2->bdp, now(conn))) {
+        tern_h2_ping(&conn->h2->codec);
+        if (tern_h2_ping_unanswered(&conn->h2->codec))
+            tern_bdp_begin(&conn->h2->bdp, now(conn));
     }
 }
 
 void tern_conn_widen(struct tern_conn *conn, struct tern_exchange *exchange)
 {
     struct tern_stream *stream = &exchange->stream;
-    uint32_t wanted = conn->bdp.window_bytes;
+    uint32_t wanted;
 
+    if (conn->h2 == NULL)
+        return;
+    wanted = conn->h2->bdp.window_bytes;
     if (wanted > exchange->window_bytes_max)
         wanted = exchange->window_bytes_max;
-    if (!conn->is_h2 || wanted <= stream->window_bytes || exchange->is_paused ||
+    if (wanted <= stream->window_bytes || exchange->is_paused ||
         stream->received_body_bytes < stream->window_bytes / 2 || tern_ledger_room(&conn->ledger) < wanted)
         return;
-    tern_h2_widen(&conn->h2, stream, wanted);
+    tern_h2_widen(&conn->h2->codec, stream, wanted);
 }
 
 /* One read and its parse. STEP_WAIT: nothing more now. */
@@ -609,12 +664,12 @@ static enum step read_in(struct tern_conn *conn)
     flow = tern_bytestream_read(conn->stream, scratch, TERN_ENGINE_SCRATCH_BYTES, &n);
     switch (flow) {
     case TERN_FLOW_OK:
+        hear(conn);
         calm(conn);
-        conn->life.alive_ns = now(conn);
         if (only != NULL && only->watchdog.silent_ns != 0) /* part of a head is a sign of life too */
             only->watchdog.silent_ns = now(conn);
         step = feed(conn, scratch, n, false);
-        if (step != STEP_GONE && conn->is_h2)
+        if (step != STEP_GONE && conn->h2 != NULL)
             measure(conn, n);
         return step;
     case TERN_FLOW_WANT_READ:
@@ -626,7 +681,7 @@ static enum step read_in(struct tern_conn *conn)
     case TERN_FLOW_ERROR:
         break;
     }
-    broken(conn, &conn->stream->fault);
+    broken_below(conn);
     return STEP_GONE;
 }
 
@@ -647,15 +702,15 @@ static enum step turn(struct tern_conn *conn)
         if (step == STEP_GONE)
             return step;
         is_due |= step == STEP_ON;
-        if (step == STEP_ON && written != STEP_DEAF && !conn->is_h2)
+        if (step == STEP_ON && written != STEP_DEAF && conn->h2 == NULL)
             written = write_out(conn); /* an answer may have lifted what held the request, or want one itself */
         if (step == STEP_WAIT)
             break;
     }
-    if (is_due && written != STEP_DEAF && conn->is_h2)
+    if (is_due && written != STEP_DEAF && conn->h2 != NULL)
         written = write_out(conn); /* once: HTTP/2's answers are many and small */
     if (step == STEP_WAIT && written == STEP_DEAF && conn->codec->ops->wants_input(conn->codec)) {
-        broken(conn, &conn->stream->fault);
+        broken_below(conn);
         return STEP_GONE;
     }
     return conn->codec->ops->wants_input(conn->codec) ? step : STEP_WAIT;
@@ -694,12 +749,12 @@ static void pump(struct tern_conn *conn)
     conn->is_pumping = false;
     if (step == STEP_GONE)
         return;
-    if (conn->is_h2) {
+    if (conn->h2 != NULL) {
         watch_uploads(conn);
         watch_life(conn);
     }
     if (step == STEP_WAIT)
         settle(conn);
-    else if (conn->is_h2)
+    else if (conn->h2 != NULL)
         tern_pool_share(conn); /* what ended in this turn has made room already */
 }

@@ -31,13 +31,24 @@
 
 enum tern_conn_state { TERN_CONN_DIALLING, TERN_CONN_IDLE, TERN_CONN_ACTIVE, TERN_CONN_CLOSED };
 
-/* What the dial of a connection was like, for the result of the call that it serves. */
+/* What a dial was like, for the result of the call that it serves. */
 struct tern_dial_report {
     uint64_t dns_ns, tcp_ns, tls_ns;
     struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX];
     size_t try_count;
 };
 
+/* What HTTP/2 adds to a connection. */
+struct tern_conn_h2 {
+    struct tern_h2 codec;
+    struct tern_conn *conn;
+    struct tern_bdp bdp;
+    struct tern_timer look; /* at the peer's silence */
+    struct tern_liveness life;
+    uint64_t calm_ns; /* when the allowances against floods were whole */
+};
+
+/* Thousands of them may be idle: what only some need is elsewhere. */
 struct tern_conn {
     struct tern_corpse corpse;
     struct tern_list pool_node;
@@ -52,22 +63,16 @@ struct tern_conn {
     struct tern_tcp tcp;
     struct tern_bytestream *stream; /* the top: tcp's, or TLS over it */
     struct tern_codec *codec;
-    union {
-        struct tern_h1 h1;
-        struct tern_h2 h2;
-    };
-    bool is_h2;                /* which of them */
+    struct tern_h1 h1;
+    struct tern_conn_h2 *h2;   /* in its place, or NULL */
     struct tern_buf stash;     /* read, but not taken by the codec (its stream is paused) */
     struct tern_ledger ledger; /* below the pool's */
-    struct tern_bdp bdp;       /* h2 */
 
     struct tern_list exchanges; /* tern_exchange.node, in the order of their start */
     uint32_t exchange_count;
     uint32_t upload_count; /* of them: with a body */
     struct tern_task pump;
     struct tern_timer expiry;
-    struct tern_timer look; /* h2: at the peer's silence */
-    struct tern_liveness life;
     bool is_pumping;
     bool is_spent;    /* an exchange said close: it takes no other */
     bool is_sharing;  /* waiters are being served */
@@ -76,24 +81,26 @@ struct tern_conn {
     bool is_blocked;  /* the peer takes nothing for now: the write limits of the exchanges run */
     uint64_t opened_ns;
     uint64_t idle_ns; /* since when */
-    uint64_t calm_ns; /* h2: when the allowances against floods were whole */
     uint64_t uses;
 
-    char local[TERN_ADDRESS_TEXT_MAX];
-    char remote[TERN_ADDRESS_TEXT_MAX];
-    struct tern_tls_info tls;
+    char *names;             /* the local address as text, with its NUL, and the remote one behind it */
+    const char *tls_version; /* as in struct tern_result */
+    const char *tls_suite;
+    bool tls_resumed;
     enum tern_error tls_verify;
-    struct tern_dial_report report;
 };
 
 /* A connection in DIALLING, with nothing open yet. NULL: out of memory. */
 struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket);
 
+/* The remote address as text; once it is ready. */
+const char *tern_conn_remote(const struct tern_conn *conn);
+
 /* Hears of stream from now on; it is the top of the connection. */
 void tern_conn_listen(struct tern_conn *conn, struct tern_bytestream *stream);
 
 /* The stream is ready: sets up the codec and moves to IDLE, belonging to the bucket but not yet in its list.
- * Errors: TERN_ENOMEM; then nothing has changed. */
+ * Errors: TERN_ENOMEM; then close it. */
 TERN_MUST_USE enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2);
 
 /* Begins exchange on a connection that has room for it and, if idle, is on no list; writes what it can. Events may come

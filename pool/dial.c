@@ -152,17 +152,18 @@ static enum tern_http_mode mode_of(const struct tern_dial *dial)
 
 /* A handshake that failed with a session on offer may fail for the session alone (the server has changed): it is
  * forgotten by now, so once more to the same address shows. Nothing of a request was sent. */
-static void fail_tls(struct tern_dial *dial, const struct tern_fault *fault)
+static void fail_tls(struct tern_dial *dial)
 {
     struct tern_conn *conn = dial->winner;
     struct tern_sockaddr address = conn->tcp.peer;
-    struct tern_fault copy = *fault;
     struct tern_tls_info info = {0};
+    struct tern_fault fault;
 
+    tern_bytestream_fault(conn->stream, &fault);
     dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &info);
     if (!info.offered || dial->has_redialled) {
         blame_address(dial, conn);
-        fail(dial, &copy);
+        fail(dial, &fault);
         return;
     }
     dial->has_redialled = true;
@@ -170,9 +171,9 @@ static void fail_tls(struct tern_dial *dial, const struct tern_fault *fault)
     dial->connected_ns = 0;
     set_state(dial, TERN_DIAL_RACE);
     tern_conn_close(conn, false);
-    tern_exchange_trace(dial->exchange, "%s; trying again without the TLS session", copy.text);
+    tern_exchange_trace(dial->exchange, "%s; trying again without the TLS session", fault.text);
     if (dial->state != TERN_DIAL_ENDED && !attempt(dial, &address) && dial->state != TERN_DIAL_ENDED)
-        fail(dial, &copy);
+        fail(dial, &fault);
 }
 
 static void handshake(struct tern_dial *dial)
@@ -180,25 +181,27 @@ static void handshake(struct tern_dial *dial)
     struct tern_conn *conn = dial->winner;
     enum tern_flow flow = tern_bytestream_handshake(conn->stream);
     struct tern_client_stats *stats = dial->pool->stats;
+    struct tern_tls_info info = {0};
     bool is_h2;
 
     if (flow == TERN_FLOW_WANT_READ || flow == TERN_FLOW_WANT_WRITE)
         return;
     if (flow != TERN_FLOW_OK) {
-        fail_tls(dial, &conn->stream->fault);
+        fail_tls(dial);
         return;
     }
-    dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &conn->tls);
-    conn->tls_verify = conn->tls.verify != NULL ? conn->tls.verify->error : TERN_OK;
-    conn->tls.verify = NULL;
+    dial->pool->tls->ops->info(dial->pool->tls, conn->stream, &info);
+    conn->tls_version = info.version;
+    conn->tls_suite = info.suite;
+    conn->tls_resumed = info.resumed;
+    conn->tls_verify = info.verify != NULL ? info.verify->error : TERN_OK;
     stats->tls_handshakes++;
-    stats->tls_resumed += conn->tls.resumed;
-    tern_exchange_trace(dial->exchange, "%s, %s%s%s", conn->tls.version, conn->tls.suite,
-                        conn->tls.resumed ? ", resumed" : "",
+    stats->tls_resumed += info.resumed;
+    tern_exchange_trace(dial->exchange, "%s, %s%s%s", info.version, info.suite, info.resumed ? ", resumed" : "",
                         conn->tls_verify != TERN_OK ? ", certificate NOT verified" : "");
     if (dial->state == TERN_DIAL_ENDED)
         return;
-    is_h2 = conn->tls.alpn != NULL && strcmp(conn->tls.alpn, alpn_h2) == 0;
+    is_h2 = info.alpn != NULL && strcmp(info.alpn, alpn_h2) == 0;
     if (mode_of(dial) == TERN_HTTP_MODE_2_ONLY && !is_h2) {
         struct tern_fault fault;
 
@@ -320,7 +323,10 @@ void tern_dial_on_ready(struct tern_conn *conn)
         if (flow == TERN_FLOW_OK) {
             win(dial, i);
         } else if (flow == TERN_FLOW_ERROR || flow == TERN_FLOW_EOF) {
-            lose(dial, i, &conn->stream->fault);
+            struct tern_fault fault;
+
+            tern_bytestream_fault(conn->stream, &fault);
+            lose(dial, i, &fault);
             advance(dial);
         }
         return;
@@ -362,10 +368,7 @@ static bool open_socket(struct tern_dial *dial, struct tern_conn *conn, const st
         tern_fault_set(&dial->fault, TERN_EGATE, "%s at %s: %s", dial->bucket->origin.host.text, text, refusal);
         return false;
     }
-    if (tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp) == TERN_OK)
-        return true;
-    dial->fault = conn->tcp.stream.fault;
-    return false;
+    return tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp, &dial->fault) == TERN_OK;
 }
 
 /* Starts an attempt. False: it failed at once, or the dial has ended. */

@@ -290,7 +290,7 @@ static void on_end(struct tern_stream *stream)
 /* A peer that speaks HTTP/2 and wants HTTP/1.1 gets it on another connection, where both will do. */
 static bool falls_back(struct tern_conn *conn, const struct tern_fault *fault)
 {
-    if (fault->error != TERN_EPROTO_VERSION || !conn->is_h2 ||
+    if (fault->error != TERN_EPROTO_VERSION || conn->h2 == NULL ||
         conn->bucket->profile->config.http_mode != TERN_HTTP_MODE_2)
         return false;
     conn->is_spent = true;

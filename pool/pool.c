@@ -132,11 +132,12 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
     tern_bucket_drop_if_empty(bucket);
 }
 
-/* Gives the waiter the connection. Its own dial goes on for another waiter, or for the pool. */
-static void serve(struct tern_exchange *exchange, struct tern_conn *conn)
+/* Gives the waiter the connection, which dial, if not NULL, has brought it. Its own dial goes on for another waiter, or for
+ * the pool. */
+static void serve(struct tern_exchange *exchange, struct tern_conn *conn, const struct tern_dial_report *dial)
 {
     (void)tern_waiters_remove(exchange);
-    tern_exchange_waited(exchange, conn->uses == 0 ? &conn->report : NULL);
+    tern_exchange_waited(exchange, dial);
     tern_conn_assign(conn, exchange);
 }
 
@@ -183,7 +184,7 @@ void tern_pool_share(struct tern_conn *conn)
         if (tern_waiters_must_yield(conn))
             yield(conn);
         else
-            serve(exchange, conn);
+            serve(exchange, conn, NULL);
     }
     conn->is_sharing = false;
     if (conn->state != TERN_CONN_ACTIVE)
@@ -203,7 +204,7 @@ void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
         pool->stats->connections_expired++;
         tern_conn_close(conn, true);
     } else if (exchange != NULL && !tern_waiters_must_yield(conn)) {
-        serve(exchange, conn);
+        serve(exchange, conn, NULL);
     } else if (exchange != NULL || pool->is_draining) {
         tern_conn_close(conn, true);
     } else {
@@ -218,11 +219,10 @@ void tern_pool_dialled(struct tern_dial *dial, struct tern_conn *conn)
     struct tern_exchange *exchange = tern_waiters_hand_over(dial);
     struct tern_bucket *bucket = dial->bucket;
 
-    conn->report = dial->report;
     unlink_dial(dial);
     tern_addresses_dialled(bucket);
     if (exchange != NULL)
-        serve(exchange, conn);
+        serve(exchange, conn, &dial->report);
     else
         tern_pool_offer(dial->pool, conn);
     tern_pool_share(conn);
@@ -261,7 +261,7 @@ void tern_pool_coalesced(struct tern_dial *dial, struct tern_conn *conn)
            (exchange = tern_waiters_first(bucket, conn)) != NULL && exchange->profile->config.h2_coalesce) {
         exchange->coalesced_pair = tern_coalesce_pair(bucket, conn);
         pool->stats->coalesced++;
-        serve(exchange, conn);
+        serve(exchange, conn, NULL);
     }
     if (conn->state == TERN_CONN_IDLE) /* those before in the queue want another */
         tern_pool_offer(pool, conn);
@@ -330,8 +330,8 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     conn = exchange->is_fresh ? NULL : find_ready(pool, bucket);
     if (conn != NULL &&
         (refusal = tern_address_refused(exchange->profile, exchange->origin, &conn->tcp.peer)) != NULL) {
-        enum tern_error refused =
-            tern_fault_set(why, TERN_EGATE, "%s at %s: %s", exchange->origin->host.text, conn->remote, refusal);
+        enum tern_error refused = tern_fault_set(why, TERN_EGATE, "%s at %s: %s", exchange->origin->host.text,
+                                                 tern_conn_remote(conn), refusal);
 
         if (conn->state == TERN_CONN_IDLE) /* it was taken off the lists */
             tern_conn_close(conn, true);
@@ -552,7 +552,7 @@ static uint32_t check_connections(const struct tern_bucket *bucket)
     TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->shared) {
         const struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, bucket_node);
 
-        TERN_ASSERT(conn->state == TERN_CONN_ACTIVE && conn->is_h2 && conn->bucket == bucket);
+        TERN_ASSERT(conn->state == TERN_CONN_ACTIVE && conn->h2 != NULL && conn->bucket == bucket);
         (void)conn;
     }
     return idle;

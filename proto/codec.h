@@ -115,7 +115,6 @@ struct tern_codec_ops {
 
 struct tern_codec {
     const struct tern_codec_ops *ops;
-    struct tern_fault fault; /* why feed failed */
 };
 
 /* The caps on what a peer may send; from tern_limits. */

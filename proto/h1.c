@@ -58,7 +58,7 @@ void tern_h1_check(const struct tern_h1 *h1)
     TERN_ASSERT(h1->state != TERN_CODEC_CLOSED || h1->stream == NULL);
     TERN_ASSERT(h1->stream == NULL || h1->stream->sent_head_bytes > 0 || h1->stream->received_head_bytes == 0);
     TERN_ASSERT(h1->send != TERN_H1_SEND_STOPPED || h1->state == TERN_CODEC_DRAIN);
-    TERN_ASSERT(h1->send != TERN_H1_SEND_HOLD || (h1->hold && h1->stream->sent_body_bytes == 0));
+    TERN_ASSERT(h1->send != TERN_H1_SEND_HOLD || (h1->scratch->hold && h1->stream->sent_body_bytes == 0));
     (void)h1;
 }
 
@@ -91,7 +91,7 @@ static struct tern_h1_scratch *scratch_take(struct tern_h1_spares *spares)
         spares->count--;
         return scratch;
     }
-    scratch = tern_mem_alloc(sizeof(*scratch));
+    scratch = tern_mem_calloc(1, sizeof(*scratch));
     if (scratch != NULL) {
         /* What comes from the peer is capped by the codec's limits, line by line, before it gets here. */
         tern_buf_init(&scratch->request, 2 * (size_t)TERN_REQUEST_HEAD_BYTES_MAX);
@@ -146,24 +146,26 @@ static enum tern_replay replay_of(const struct tern_stream *stream)
     return stream->sent_head_bytes > 0 ? TERN_REPLAY_MAYBE : TERN_REPLAY_UNSENT;
 }
 
-enum tern_error tern_h1_fail(struct tern_h1 *h1)
+enum tern_error tern_h1_fail(struct tern_h1 *h1, const struct tern_fault *fault)
 {
     struct tern_stream *stream = h1->stream;
-    enum tern_error error = h1->codec.fault.error;
 
-    TERN_ASSERT(error != TERN_OK);
+    TERN_ASSERT(fault->error != TERN_OK);
+    h1->error = fault->error;
     forget(h1);
     release(h1);
     tern_h1_set_state(h1, TERN_CODEC_CLOSED);
     if (stream != NULL)
-        stream->events->on_error(stream, &h1->codec.fault, replay_of(stream));
-    return error;
+        stream->events->on_error(stream, fault, replay_of(stream));
+    return fault->error;
 }
 
 void tern_h1_finish(struct tern_h1 *h1, bool more)
 {
     struct tern_stream *stream = h1->stream;
 
+    if (more)
+        h1->error = TERN_EPROTO;
     if (more || h1->send != TERN_H1_SEND_DONE || h1->state == TERN_CODEC_DRAIN)
         tern_h1_set_state(h1, TERN_CODEC_CLOSED);
     forget(h1);
@@ -173,7 +175,7 @@ void tern_h1_finish(struct tern_h1 *h1, bool more)
 
 void tern_h1_lift_hold(struct tern_h1 *h1)
 {
-    h1->hold = false;
+    h1->scratch->hold = false;
     if (h1->send == TERN_H1_SEND_HOLD)
         tern_h1_set_send(h1, TERN_H1_SEND_BODY);
 }
@@ -198,12 +200,12 @@ static enum tern_error submit(struct tern_codec *codec, struct tern_stream *stre
     stream->owed_bytes = 0;
     h1->stream = stream;
     h1->scratch = scratch;
-    h1->hold = message->expect_continue && tern_request_has_body(message);
-    h1->length_left = message->body != NULL ? message->body_length : 0;
-    h1->frame_len = 0;
-    h1->chunk_last = false;
+    h1->scratch->hold = message->expect_continue && tern_request_has_body(message);
+    h1->scratch->length_left = message->body != NULL ? message->body_length : 0;
+    h1->scratch->frame_len = 0;
+    h1->scratch->chunk_last = false;
     h1->paused = false;
-    h1->informational = 0;
+    h1->scratch->informational = 0;
     tern_h1_set_send(h1, TERN_H1_SEND_READY);
     tern_h1_receive_begin(h1);
     tern_h1_check(h1);

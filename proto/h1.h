@@ -41,13 +41,47 @@
 #include "base/fields.h"
 #include "proto/codec.h"
 
-/* What an exchange needs while it lasts: lent to the codec by a struct tern_h1_spares, so that idle connections hold no
- * buffers and warm ones allocate nothing. */
+/* How a response's body ends (RFC 9112 6.3), and what the head says of the connection. */
+struct tern_h1_framing {
+    bool none; /* no body, whatever the fields say */
+    bool chunked;
+    bool has_length;
+    bool close; /* asked for by Connection */
+    bool keep_alive;
+    bool persistent; /* what comes of these */
+    uint64_t length;
+    uint64_t idle_hint_ns;
+};
+
+/* What an exchange needs while it lasts: lent to the codec by a struct tern_h1_spares, so that idle connections hold
+ * nothing of it and warm ones allocate nothing. */
 struct tern_h1_scratch {
     struct tern_h1_scratch *next;
     struct tern_buf request;   /* the head to send */
     struct tern_buf line;      /* what has come of the line being received */
     struct tern_fields fields; /* of the head or trailers being received; the 0th is nameless and holds the reason */
+
+    /* Sending. */
+    bool hold;         /* nothing has lifted Expect yet */
+    uint8_t frame_len; /* of the chunk-size line in frame; 0: no chunk is open */
+    uint8_t frame_sent;
+    uint8_t chunk_end; /* bytes of the CRLF behind the chunk's data that are still to go */
+    bool chunk_last;
+    uint64_t chunk_left;  /* bytes of the chunk's data that are still to go */
+    uint64_t length_left; /* of a body of known length */
+    char frame[24];
+
+    /* Receiving. */
+    bool line_whole; /* a field line is complete unless the next one continues it */
+    uint32_t informational;
+    uint32_t line_number; /* in this head, from 1 */
+    uint32_t line_bytes;  /* of the line as it came */
+    uint32_t head_bytes;  /* of this head, or of the trailers */
+    size_t fold_at;       /* where in the line the last continuation begins; 0: nowhere */
+    uint16_t status;
+    enum tern_http_version version;
+    struct tern_h1_framing framing;
+    llhttp_t parser;
 };
 
 /* Scratches kept, for as many calls as a client keeps memory of, and how large one may have grown to be kept. */
@@ -92,18 +126,6 @@ enum tern_h1_receive {
     TERN_H1_RECEIVE_COUNT
 };
 
-/* How a response's body ends (RFC 9112 6.3), and what the head says of the connection. */
-struct tern_h1_framing {
-    bool none; /* no body, whatever the fields say */
-    bool chunked;
-    bool has_length;
-    bool close; /* asked for by Connection */
-    bool keep_alive;
-    bool persistent; /* what comes of these */
-    uint64_t length;
-    uint64_t idle_hint_ns;
-};
-
 struct tern_h1 {
     struct tern_codec codec; /* first: the codec's functions cast back */
 
@@ -113,36 +135,15 @@ struct tern_h1 {
 
     /* The connection. */
     enum tern_codec_state state;
+    enum tern_error error; /* what feed has failed with */
     uint64_t idle_hint_ns;
 
     /* The exchange. */
     struct tern_stream *stream;
     struct tern_h1_scratch *scratch;
-
-    /* Sending. */
     enum tern_h1_send send;
-    bool hold;         /* nothing has lifted Expect yet */
-    uint8_t frame_len; /* of the chunk-size line in frame; 0: no chunk is open */
-    uint8_t frame_sent;
-    uint8_t chunk_end; /* bytes of the CRLF behind the chunk's data that are still to go */
-    bool chunk_last;
-    uint64_t chunk_left;  /* bytes of the chunk's data that are still to go */
-    uint64_t length_left; /* of a body of known length */
-    char frame[24];
-
-    /* Receiving. */
     enum tern_h1_receive receive;
     bool paused;
-    bool line_whole; /* a field line is complete unless the next one continues it */
-    uint32_t informational;
-    uint32_t line_number; /* in this head, from 1 */
-    uint32_t line_bytes;  /* of the line as it came */
-    uint32_t head_bytes;  /* of this head, or of the trailers */
-    size_t fold_at;       /* where in the line the last continuation begins; 0: nowhere */
-    uint16_t status;
-    enum tern_http_version version;
-    struct tern_h1_framing framing;
-    llhttp_t parser;
 };
 
 /* A codec for a new connection, in caller's storage. limits is copied, spares borrowed. Allocates nothing; a submit

@@ -15,8 +15,8 @@ void tern_h1_set_send(struct tern_h1 *h1, enum tern_h1_send next);
 void tern_h1_set_receive(struct tern_h1 *h1, enum tern_h1_receive next);
 void tern_h1_set_state(struct tern_h1 *h1, enum tern_codec_state next);
 
-/* Ends the exchange with h1->codec.fault, closes the connection, and returns the fault's error. The stream is gone. */
-enum tern_error tern_h1_fail(struct tern_h1 *h1);
+/* Ends the exchange, closes the connection, and returns the fault's error. The stream is gone. */
+enum tern_error tern_h1_fail(struct tern_h1 *h1, const struct tern_fault *fault);
 
 /* Ends the exchange well. more: bytes came behind the response, so that the connection is closed before anyone
  * hears of the end. The stream is gone. */

@@ -19,19 +19,22 @@ static enum tern_error fail_line(struct tern_h1 *h1, enum tern_error error, cons
         [TERN_H1_RECEIVE_TRAILERS] = "trailers",
     };
     char text[TERN_FAULT_TEXT_MAX];
+    struct tern_fault fault;
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    tern_fault_set(&h1->codec.fault, error, "response %s, line %u: %s", where[h1->receive], h1->line_number, text);
-    return tern_h1_fail(h1);
+    tern_fault_set(&fault, error, "response %s, line %u: %s", where[h1->receive], h1->scratch->line_number, text);
+    return tern_h1_fail(h1, &fault);
 }
 
 static enum tern_error fail_memory(struct tern_h1 *h1)
 {
-    tern_fault_plain(&h1->codec.fault, TERN_ENOMEM);
-    return tern_h1_fail(h1);
+    struct tern_fault fault;
+
+    tern_fault_plain(&fault, TERN_ENOMEM);
+    return tern_h1_fail(h1, &fault);
 }
 
 /* ---- llhttp ---- */
@@ -40,12 +43,12 @@ static enum tern_error fail_memory(struct tern_h1 *h1)
 static int parser_headers_complete(llhttp_t *parser)
 {
     const struct tern_h1 *h1 = parser->data;
-    const struct tern_h1_framing *framing = &h1->framing;
+    const struct tern_h1_framing *framing = &h1->scratch->framing;
     bool chunked = (parser->flags & F_CHUNKED) != 0;
     bool has_length = (parser->flags & F_CONTENT_LENGTH) != 0;
 
-    if (parser->status_code != h1->status || chunked != framing->chunked || has_length != framing->has_length ||
-        (has_length && parser->content_length != framing->length)) {
+    if (parser->status_code != h1->scratch->status || chunked != framing->chunked ||
+        has_length != framing->has_length || (has_length && parser->content_length != framing->length)) {
         llhttp_set_error_reason(parser, "cannot be read in one way only");
         return -1;
     }
@@ -86,20 +89,20 @@ static void parser_init(struct tern_h1 *h1)
         .on_chunk_complete = parser_chunk_complete,
     };
 
-    llhttp_init(&h1->parser, HTTP_RESPONSE, &settings);
-    h1->parser.data = h1;
+    llhttp_init(&h1->scratch->parser, HTTP_RESPONSE, &settings);
+    h1->scratch->parser.data = h1;
 }
 
 /* Feeds llhttp. *used < len, or *paused, where a chunk's data or the message ended. False: llhttp will not have it, or
  * the exchange was cancelled meanwhile. */
 static bool parser_feed(struct tern_h1 *h1, const char *data, size_t len, size_t *used, bool *paused)
 {
-    llhttp_errno_t error = llhttp_execute(&h1->parser, data, len);
+    llhttp_errno_t error = llhttp_execute(&h1->scratch->parser, data, len);
 
     *paused = error == HPE_PAUSED;
     if (*paused) {
-        *used = (size_t)(llhttp_get_error_pos(&h1->parser) - data);
-        llhttp_resume(&h1->parser);
+        *used = (size_t)(llhttp_get_error_pos(&h1->scratch->parser) - data);
+        llhttp_resume(&h1->scratch->parser);
         return true;
     }
     *used = len;
@@ -112,7 +115,7 @@ static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line
     size_t used;
 
     if (!parser_feed(h1, line.ptr, line.len + 2, &used, ended) || used != line.len + 2) {
-        const char *reason = llhttp_get_error_reason(&h1->parser);
+        const char *reason = llhttp_get_error_reason(&h1->scratch->parser);
         return fail_line(h1, TERN_EPROTO, "%s", reason != NULL ? reason : "ends too early");
     }
     return TERN_OK;
@@ -123,18 +126,18 @@ static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line
 static void next_line(struct tern_h1 *h1)
 {
     tern_buf_clear(&h1->scratch->line);
-    h1->line_whole = false;
-    h1->fold_at = 0;
-    h1->line_bytes = 0;
-    h1->line_number++;
+    h1->scratch->line_whole = false;
+    h1->scratch->fold_at = 0;
+    h1->scratch->line_bytes = 0;
+    h1->scratch->line_number++;
 }
 
 /* A head, the lines of chunk sizes, or trailers. */
 static void begin_lines(struct tern_h1 *h1, enum tern_h1_receive state)
 {
     tern_h1_set_receive(h1, state);
-    h1->line_number = 0;
-    h1->head_bytes = 0;
+    h1->scratch->line_number = 0;
+    h1->scratch->head_bytes = 0;
     next_line(h1);
     tern_fields_clear(&h1->scratch->fields);
 }
@@ -150,13 +153,13 @@ static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
     const char *why;
     struct tern_str reason;
     bool ended;
-    enum tern_error error = tern_h1_status_parse(line, &h1->status, &h1->version, &reason, &why);
+    enum tern_error error = tern_h1_status_parse(line, &h1->scratch->status, &h1->scratch->version, &reason, &why);
 
     if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
-    if (h1->status == 101)
+    if (h1->scratch->status == 101)
         return fail_line(h1, TERN_EPROTO, "101 (Switching Protocols) was not asked for");
-    if (h1->status < 200 && ++h1->informational > h1->limits.informational_max) {
+    if (h1->scratch->status < 200 && ++h1->scratch->informational > h1->limits.informational_max) {
         return fail_line(h1, TERN_EHEAD_MAX, "more 1xx responses than informational_max %u",
                          h1->limits.informational_max);
     }
@@ -166,7 +169,7 @@ static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
     if (error != TERN_OK)
         return error;
     next_line(h1);
-    h1->framing = (struct tern_h1_framing){0};
+    h1->scratch->framing = (struct tern_h1_framing){0};
     tern_h1_set_receive(h1, TERN_H1_RECEIVE_FIELDS);
     return TERN_OK;
 }
@@ -187,7 +190,7 @@ static enum tern_error field_line(struct tern_h1 *h1, struct tern_str line)
     if (h1->receive == TERN_H1_RECEIVE_TRAILERS) {
         trailer = tern_h1_trailer_judge(name);
     } else {
-        error = tern_h1_framing_take(&h1->framing, name, value, &why);
+        error = tern_h1_framing_take(&h1->scratch->framing, name, value, &why);
         if (error != TERN_OK)
             return fail_line(h1, error, "%s", why);
     }
@@ -212,7 +215,7 @@ static enum tern_error chunk_line(struct tern_h1 *h1, struct tern_str line)
     if (error != TERN_OK)
         return error;
     /* llhttp has left the chunk's size here. */
-    if (h1->parser.content_length == 0) {
+    if (h1->scratch->parser.content_length == 0) {
         begin_lines(h1, TERN_H1_RECEIVE_TRAILERS);
     } else {
         next_line(h1);
@@ -255,7 +258,7 @@ static enum tern_error informational_head(struct tern_h1 *h1, const struct tern_
  * since some servers answer as they read. */
 static void judge_upload(struct tern_h1 *h1)
 {
-    if (h1->send != TERN_H1_SEND_DONE && (h1->hold || h1->status >= 300)) {
+    if (h1->send != TERN_H1_SEND_DONE && (h1->scratch->hold || h1->scratch->status >= 300)) {
         tern_h1_set_send(h1, TERN_H1_SEND_STOPPED);
         tern_h1_set_state(h1, TERN_CODEC_DRAIN);
     }
@@ -266,11 +269,12 @@ static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
     struct tern_stream *stream = h1->stream;
     struct tern_fields *fields = &h1->scratch->fields;
     const struct tern_field *view = tern_fields_view(fields);
-    struct tern_h1_framing *framing = &h1->framing;
+    struct tern_h1_framing *framing = &h1->scratch->framing;
     bool head_method = tern_str_eq(stream->message->method, TERN_STR("HEAD"));
     const char *why;
     bool ended;
-    enum tern_error error = tern_h1_framing_decide(framing, h1->status, h1->version, head_method, &why);
+    enum tern_error error =
+        tern_h1_framing_decide(framing, h1->scratch->status, h1->scratch->version, head_method, &why);
 
     if (error != TERN_OK)
         return fail_line(h1, error, "%s", why);
@@ -279,8 +283,8 @@ static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
         return error;
     if (ended != (framing->none || (framing->has_length && framing->length == 0)))
         return fail_line(h1, TERN_EPROTO_FRAMING, "cannot be read in one way only");
-    struct tern_head head = {.status = h1->status,
-                             .version = h1->version,
+    struct tern_head head = {.status = h1->scratch->status,
+                             .version = h1->scratch->version,
                              .reason = view[0].value,
                              .fields = view + 1,
                              .field_count = fields->count - 1};
@@ -293,7 +297,7 @@ static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
     tern_h1_set_receive(h1, ended              ? TERN_H1_RECEIVE_DONE
                             : framing->chunked ? TERN_H1_RECEIVE_CHUNK_LINE
                                                : TERN_H1_RECEIVE_BODY);
-    h1->line_number = 0;
+    h1->scratch->line_number = 0;
     next_line(h1);
     stream->events->on_head(stream, &head);
     return TERN_OK;
@@ -308,7 +312,7 @@ static enum tern_error line_end(struct tern_h1 *h1, struct tern_str line)
         return fail_line(h1, TERN_EPROTO, "ends in a bare LF");
     line.len -= 2;
     /* What stands before a fold was looked at before it: with each fold all of the line again would be quadratic. */
-    if (!tern_field_value_valid(tern_str_trim(tern_str_from(line, h1->fold_at))))
+    if (!tern_field_value_valid(tern_str_trim(tern_str_from(line, h1->scratch->fold_at))))
         return fail_line(h1, TERN_EPROTO, "holds a control character");
     if (h1->receive == TERN_H1_RECEIVE_STATUS)
         return status_line(h1, line);
@@ -318,7 +322,7 @@ static enum tern_error line_end(struct tern_h1 *h1, struct tern_str line)
         return h1->receive == TERN_H1_RECEIVE_FIELDS ? head_end(h1, line) : trailers_end(h1, line);
     if (tern_ascii_is_blank(line.ptr[0]))
         return fail_line(h1, TERN_EPROTO, "continues a field, but there is none");
-    h1->line_whole = true;
+    h1->scratch->line_whole = true;
     return TERN_OK;
 }
 
@@ -341,11 +345,11 @@ static enum tern_error kept_line(struct tern_h1 *h1)
     struct tern_buf *buf = &h1->scratch->line;
     enum tern_error error = line_end(h1, tern_buf_view(buf));
 
-    if (error != TERN_OK || !h1->line_whole)
+    if (error != TERN_OK || !h1->scratch->line_whole)
         return error;
     tern_buf_truncate(buf, 2); /* out of sight, but still behind it */
-    if (h1->fold_at != 0)
-        fold(buf, h1->fold_at);
+    if (h1->scratch->fold_at != 0)
+        fold(buf, h1->scratch->fold_at);
     return TERN_OK;
 }
 
@@ -355,7 +359,7 @@ static enum tern_error lent_line(struct tern_h1 *h1, const char *data, size_t n,
 {
     enum tern_error error = line_end(h1, tern_str_n(data, n));
 
-    if (error != TERN_OK || !h1->line_whole)
+    if (error != TERN_OK || !h1->scratch->line_whole)
         return error;
     if (n < len && !tern_ascii_is_blank(data[n]))
         return field_line(h1, tern_str_n(data, n - 2));
@@ -369,20 +373,20 @@ static enum tern_error lent_line(struct tern_h1 *h1, const char *data, size_t n,
 static enum tern_error count_line(struct tern_h1 *h1, size_t n)
 {
     if (h1->receive == TERN_H1_RECEIVE_CHUNK_LINE) {
-        if (n > TERN_H1_CHUNK_LINE_BYTES_MAX - h1->line_bytes)
+        if (n > TERN_H1_CHUNK_LINE_BYTES_MAX - h1->scratch->line_bytes)
             return fail_line(h1, TERN_EPROTO, "longer than %u bytes", TERN_H1_CHUNK_LINE_BYTES_MAX);
-        h1->line_bytes += (uint32_t)n;
+        h1->scratch->line_bytes += (uint32_t)n;
         return TERN_OK;
     }
-    size_t line_room = h1->limits.head_line_bytes_max - h1->line_bytes;
-    size_t head_room = h1->limits.head_bytes_max - h1->head_bytes;
+    size_t line_room = h1->limits.head_line_bytes_max - h1->scratch->line_bytes;
+    size_t head_room = h1->limits.head_bytes_max - h1->scratch->head_bytes;
     h1->stream->received_head_bytes += n;
     if (n > line_room && line_room <= head_room)
         return fail_line(h1, TERN_EHEAD_MAX, "longer than head_line_bytes_max %u", h1->limits.head_line_bytes_max);
     if (n > head_room)
         return fail_line(h1, TERN_EHEAD_MAX, "with it, more than head_bytes_max %u bytes", h1->limits.head_bytes_max);
-    h1->line_bytes += (uint32_t)n;
-    h1->head_bytes += (uint32_t)n;
+    h1->scratch->line_bytes += (uint32_t)n;
+    h1->scratch->head_bytes += (uint32_t)n;
     return TERN_OK;
 }
 
@@ -399,12 +403,12 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
     struct tern_buf *line = &h1->scratch->line;
     enum tern_error error;
 
-    if (h1->line_whole && tern_ascii_is_blank(data[0])) {
+    if (h1->scratch->line_whole && tern_ascii_is_blank(data[0])) {
         tern_buf_truncate(line, line->len - tern_str_trim(tern_buf_view(line)).len);
-        h1->fold_at = line->len;
-        h1->line_whole = false;
-        h1->line_number++;
-    } else if (h1->line_whole) {
+        h1->scratch->fold_at = line->len;
+        h1->scratch->line_whole = false;
+        h1->scratch->line_number++;
+    } else if (h1->scratch->line_whole) {
         error = field_line(h1, tern_buf_view(line));
         if (error != TERN_OK)
             return error;
@@ -433,7 +437,7 @@ static size_t body_room(const struct tern_h1 *h1, size_t len)
     const struct tern_stream *stream = h1->stream;
 
     /* Only the CRLF behind the chunk is still to come: a full window is no reason to wait for it. */
-    if (h1->receive == TERN_H1_RECEIVE_CHUNK_DATA && h1->parser.content_length == 0)
+    if (h1->receive == TERN_H1_RECEIVE_CHUNK_DATA && h1->scratch->parser.content_length == 0)
         return len;
     size_t room = stream->owed_bytes < stream->window_bytes ? stream->window_bytes - stream->owed_bytes : 0;
     return len < room ? len : room;
@@ -441,6 +445,7 @@ static size_t body_room(const struct tern_h1 *h1, size_t len)
 
 static enum tern_error take_body(struct tern_h1 *h1, const char *data, size_t len, size_t *used)
 {
+    struct tern_fault fault;
     bool paused;
 
     len = body_room(h1, len);
@@ -449,9 +454,10 @@ static enum tern_error take_body(struct tern_h1 *h1, const char *data, size_t le
     if (!parser_feed(h1, data, len, used, &paused)) {
         if (h1->stream == NULL)
             return TERN_OK;
-        tern_fault_set(&h1->codec.fault, TERN_EPROTO, "response body, after %llu bytes: %s",
-                       (unsigned long long)h1->stream->received_body_bytes, llhttp_get_error_reason(&h1->parser));
-        return tern_h1_fail(h1);
+        tern_fault_set(&fault, TERN_EPROTO, "response body, after %llu bytes: %s",
+                       (unsigned long long)h1->stream->received_body_bytes,
+                       llhttp_get_error_reason(&h1->scratch->parser));
+        return tern_h1_fail(h1, &fault);
     }
     if (paused) {
         tern_h1_set_receive(h1, h1->receive == TERN_H1_RECEIVE_CHUNK_DATA ? TERN_H1_RECEIVE_CHUNK_LINE
@@ -466,15 +472,16 @@ enum tern_error tern_h1_feed(struct tern_codec *codec, const uint8_t *data, size
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
     const char *bytes = (const char *)data;
+    struct tern_fault fault;
 
     *used = 0;
     if (h1->state == TERN_CODEC_CLOSED || len == 0) {
         *used = len;
-        return codec->fault.error;
+        return h1->error;
     }
     if (h1->stream == NULL || h1->stream->sent_head_bytes == 0) {
-        tern_fault_set(&codec->fault, TERN_EPROTO, "the peer sent bytes that answer no request");
-        return tern_h1_fail(h1);
+        tern_fault_set(&fault, TERN_EPROTO, "the peer sent bytes that answer no request");
+        return tern_h1_fail(h1, &fault);
     }
     while (*used < len && h1->stream != NULL) {
         bool lines = h1->receive != TERN_H1_RECEIVE_BODY && h1->receive != TERN_H1_RECEIVE_CHUNK_DATA;
@@ -488,11 +495,9 @@ enum tern_error tern_h1_feed(struct tern_codec *codec, const uint8_t *data, size
             return error;
         if (h1->receive == TERN_H1_RECEIVE_DONE) {
             bool more = *used < len;
-            if (more)
-                tern_fault_set(&codec->fault, TERN_EPROTO, "the peer sent bytes behind a complete response");
             *used = len;
             tern_h1_finish(h1, more);
-            return codec->fault.error;
+            return h1->error;
         }
         if (n == 0)
             break;
@@ -503,20 +508,19 @@ enum tern_error tern_h1_feed(struct tern_codec *codec, const uint8_t *data, size
     return TERN_OK;
 }
 
-static void truncated(struct tern_h1 *h1)
+static void truncated(const struct tern_h1 *h1, struct tern_fault *fault)
 {
-    struct tern_fault *fault = &h1->codec.fault;
     unsigned long long body = h1->stream->received_body_bytes;
 
     if (h1->stream->received_head_bytes == 0) {
         tern_fault_plain(fault, TERN_EPEER_EMPTY);
     } else if (h1->receive == TERN_H1_RECEIVE_STATUS || h1->receive == TERN_H1_RECEIVE_FIELDS) {
         tern_fault_set(fault, TERN_EPEER_TRUNCATED, "the peer closed the connection in the response head, line %u",
-                       h1->line_number);
+                       h1->scratch->line_number);
     } else if (h1->receive == TERN_H1_RECEIVE_BODY) {
         tern_fault_set(fault, TERN_EPEER_TRUNCATED,
                        "the peer closed the connection after %llu of %llu bytes of the body", body,
-                       (unsigned long long)h1->framing.length);
+                       (unsigned long long)h1->scratch->framing.length);
     } else {
         tern_fault_set(fault, TERN_EPEER_TRUNCATED,
                        "the peer closed the connection after %llu bytes of the chunked body, before its end", body);
@@ -526,23 +530,24 @@ static void truncated(struct tern_h1 *h1)
 void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
 {
     struct tern_h1 *h1 = tern_h1_of(codec);
+    struct tern_fault fault;
 
     if (h1->state == TERN_CODEC_CLOSED)
         return;
     bool eof = reason->error == TERN_OK;
     if (h1->stream == NULL) {
-        codec->fault = *reason;
+        h1->error = reason->error;
         tern_h1_set_state(h1, TERN_CODEC_CLOSED);
-    } else if (eof && h1->receive == TERN_H1_RECEIVE_BODY && !h1->framing.has_length) {
+    } else if (eof && h1->receive == TERN_H1_RECEIVE_BODY && !h1->scratch->framing.has_length) {
         /* RFC 9112 6.3, rule 8: the end of the connection is the end of the body. */
         tern_h1_set_receive(h1, TERN_H1_RECEIVE_DONE);
         tern_h1_finish(h1, false);
     } else {
         /* Cut off below (TLS without its close_notify) before the answer began is still no answer. */
         if (eof || (reason->error == TERN_EPEER_TRUNCATED && h1->stream->received_head_bytes == 0))
-            truncated(h1);
+            truncated(h1, &fault);
         else
-            codec->fault = *reason;
-        (void)tern_h1_fail(h1);
+            fault = *reason;
+        (void)tern_h1_fail(h1, &fault);
     }
 }

@@ -14,20 +14,21 @@ static struct iovec piece(const void *data, size_t len)
  * connection goes with the exchange. */
 static int fail_source(struct tern_h1 *h1, const struct tern_fault *why)
 {
-    h1->codec.fault = *why;
-    if (why->error == TERN_OK)
-        tern_fault_plain(&h1->codec.fault, TERN_EBODY_SOURCE);
-    (void)tern_h1_fail(h1);
+    struct tern_fault fault;
+
+    tern_fault_plain(&fault, TERN_EBODY_SOURCE);
+    (void)tern_h1_fail(h1, why->error != TERN_OK ? why : &fault);
     return -1;
 }
 
 static int fail_size(struct tern_h1 *h1, const char *how)
 {
     const struct tern_stream *stream = h1->stream;
+    struct tern_fault fault;
 
-    tern_fault_set(&h1->codec.fault, TERN_EBODY_SIZE, "request body: %s than the %llu bytes announced, after %llu", how,
+    tern_fault_set(&fault, TERN_EBODY_SIZE, "request body: %s than the %llu bytes announced, after %llu", how,
                    (unsigned long long)stream->message->body_length, (unsigned long long)stream->sent_body_bytes);
-    (void)tern_h1_fail(h1);
+    (void)tern_h1_fail(h1, &fault);
     return -1;
 }
 
@@ -59,7 +60,7 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
         return -1;
     switch (got) {
     case TERN_READ_DATA:
-        if (view.len > h1->length_left)
+        if (view.len > h1->scratch->length_left)
             return fail_size(h1, "longer");
         pieces[0] = piece(view.ptr, view.len);
         return 1;
@@ -75,14 +76,14 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
 static void begin_chunk(struct tern_h1 *h1, size_t len)
 {
     bool has_trailers = h1->stream->message->trailer_count != 0;
-    int n = len != 0 || has_trailers ? snprintf(h1->frame, sizeof(h1->frame), "%zx\r\n", len)
-                                     : snprintf(h1->frame, sizeof(h1->frame), "0\r\n\r\n");
+    int n = len != 0 || has_trailers ? snprintf(h1->scratch->frame, sizeof(h1->scratch->frame), "%zx\r\n", len)
+                                     : snprintf(h1->scratch->frame, sizeof(h1->scratch->frame), "0\r\n\r\n");
 
-    h1->frame_len = (uint8_t)n;
-    h1->frame_sent = 0;
-    h1->chunk_left = len;
-    h1->chunk_end = len != 0 ? 2 : 0;
-    h1->chunk_last = len == 0;
+    h1->scratch->frame_len = (uint8_t)n;
+    h1->scratch->frame_sent = 0;
+    h1->scratch->chunk_left = len;
+    h1->scratch->chunk_end = len != 0 ? 2 : 0;
+    h1->scratch->chunk_last = len == 0;
 }
 
 /* The body is complete. -1: not so, or its trailers cannot be sent. */
@@ -92,7 +93,7 @@ static int end_chunks(struct tern_h1 *h1)
     struct tern_fault why = {0};
     enum tern_error error;
 
-    if (message->body_length != TERN_LENGTH_UNKNOWN && h1->length_left != 0)
+    if (message->body_length != TERN_LENGTH_UNKNOWN && h1->scratch->length_left != 0)
         return fail_size(h1, "shorter");
     if (message->trailer_count != 0) {
         error = tern_request_trailers_check(message, &why);
@@ -115,27 +116,28 @@ static int pull_chunked(struct tern_h1 *h1, struct iovec *pieces)
     enum tern_read got = TERN_READ_WAIT;
     int n = 0;
 
-    if ((h1->frame_len == 0 || h1->chunk_left != 0) && peek(h1, &view, &got) < 0)
+    if ((h1->scratch->frame_len == 0 || h1->scratch->chunk_left != 0) && peek(h1, &view, &got) < 0)
         return -1;
-    if (h1->frame_len == 0) {
+    if (h1->scratch->frame_len == 0) {
         bool is_early = h1->send == TERN_H1_SEND_HEAD && h1->stream->message->trailer_count != 0;
         if (got == TERN_READ_WAIT || (got == TERN_READ_END && is_early))
             return 0; /* for trailers the head must have left */
         if (got == TERN_READ_DATA && h1->stream->message->body_length != TERN_LENGTH_UNKNOWN &&
-            view.len > h1->length_left)
+            view.len > h1->scratch->length_left)
             return fail_size(h1, "longer");
         if (got == TERN_READ_DATA)
             begin_chunk(h1, view.len);
         else if (end_chunks(h1) < 0)
             return -1;
     }
-    if (h1->frame_sent < h1->frame_len)
-        pieces[n++] = piece(h1->frame + h1->frame_sent, (size_t)(h1->frame_len - h1->frame_sent));
-    if (h1->chunk_left != 0 && got == TERN_READ_DATA)
-        pieces[n++] = piece(view.ptr, view.len < h1->chunk_left ? view.len : (size_t)h1->chunk_left);
-    if (h1->chunk_end != 0 && view.len >= h1->chunk_left)
-        pieces[n++] = piece(crlf + 2 - h1->chunk_end, h1->chunk_end);
-    if (h1->chunk_last && h1->send == TERN_H1_SEND_BODY && h1->scratch->request.len != 0)
+    if (h1->scratch->frame_sent < h1->scratch->frame_len)
+        pieces[n++] = piece(h1->scratch->frame + h1->scratch->frame_sent,
+                            (size_t)(h1->scratch->frame_len - h1->scratch->frame_sent));
+    if (h1->scratch->chunk_left != 0 && got == TERN_READ_DATA)
+        pieces[n++] = piece(view.ptr, view.len < h1->scratch->chunk_left ? view.len : (size_t)h1->scratch->chunk_left);
+    if (h1->scratch->chunk_end != 0 && view.len >= h1->scratch->chunk_left)
+        pieces[n++] = piece(crlf + 2 - h1->scratch->chunk_end, h1->scratch->chunk_end);
+    if (h1->scratch->chunk_last && h1->send == TERN_H1_SEND_BODY && h1->scratch->request.len != 0)
         pieces[n++] = piece(h1->scratch->request.data + h1->scratch->request.head, h1->scratch->request.len);
     return n;
 }
@@ -157,7 +159,7 @@ int tern_h1_pull(struct tern_codec *codec, struct iovec *pieces, int max)
     if (h1->send == TERN_H1_SEND_HEAD) {
         struct tern_str head = tern_buf_view(&h1->scratch->request);
         pieces[n++] = piece(head.ptr, head.len);
-        if (h1->hold)
+        if (h1->scratch->hold)
             return n;
     }
     if (tern_request_has_body(h1->stream->message)) {
@@ -207,34 +209,35 @@ static void wrote_data(struct tern_h1 *h1, size_t n)
 
 static void wrote_length(struct tern_h1 *h1, size_t bytes)
 {
-    size_t n = share(&bytes, h1->length_left);
+    size_t n = share(&bytes, h1->scratch->length_left);
 
     TERN_ASSERT(bytes == 0);
-    h1->length_left -= n;
+    h1->scratch->length_left -= n;
     wrote_data(h1, n);
-    if (h1->length_left == 0)
+    if (h1->scratch->length_left == 0)
         sent(h1);
 }
 
 static void wrote_chunked(struct tern_h1 *h1, size_t bytes)
 {
-    h1->frame_sent = (uint8_t)(h1->frame_sent + share(&bytes, (uint64_t)(h1->frame_len - h1->frame_sent)));
-    size_t n = share(&bytes, h1->chunk_left);
-    h1->chunk_left -= n;
-    h1->length_left -= n; /* of an unknown length it means nothing */
+    h1->scratch->frame_sent = (uint8_t)(h1->scratch->frame_sent +
+                                        share(&bytes, (uint64_t)(h1->scratch->frame_len - h1->scratch->frame_sent)));
+    size_t n = share(&bytes, h1->scratch->chunk_left);
+    h1->scratch->chunk_left -= n;
+    h1->scratch->length_left -= n; /* of an unknown length it means nothing */
     wrote_data(h1, n);
-    h1->chunk_end = (uint8_t)(h1->chunk_end - share(&bytes, h1->chunk_end));
+    h1->scratch->chunk_end = (uint8_t)(h1->scratch->chunk_end - share(&bytes, h1->scratch->chunk_end));
     struct tern_buf *trailers = &h1->scratch->request;
-    n = share(&bytes, h1->chunk_last ? trailers->len : 0);
+    n = share(&bytes, h1->scratch->chunk_last ? trailers->len : 0);
     tern_buf_consume(trailers, n);
     h1->stream->sent_head_bytes += n;
     TERN_ASSERT(bytes == 0);
-    if (h1->frame_len == 0 || h1->frame_sent < h1->frame_len || h1->chunk_left != 0 || h1->chunk_end != 0 ||
-        trailers->len != 0)
+    if (h1->scratch->frame_len == 0 || h1->scratch->frame_sent < h1->scratch->frame_len ||
+        h1->scratch->chunk_left != 0 || h1->scratch->chunk_end != 0 || trailers->len != 0)
         return;
-    h1->frame_len = 0;
-    h1->frame_sent = 0;
-    if (h1->chunk_last)
+    h1->scratch->frame_len = 0;
+    h1->scratch->frame_sent = 0;
+    if (h1->scratch->chunk_last)
         sent(h1);
 }
 
@@ -256,7 +259,7 @@ void tern_h1_wrote(struct tern_codec *codec, size_t bytes)
             sent(h1);
             return;
         }
-        tern_h1_set_send(h1, h1->hold ? TERN_H1_SEND_HOLD : TERN_H1_SEND_BODY);
+        tern_h1_set_send(h1, h1->scratch->hold ? TERN_H1_SEND_HOLD : TERN_H1_SEND_BODY);
     }
     if (h1->send == TERN_H1_SEND_BODY && bytes != 0) {
         if (tern_request_is_chunked(h1->stream->message))

@@ -187,14 +187,14 @@ void tern_h2_unkeep(struct tern_h2 *h2, size_t bytes)
 
 void tern_h2_break(struct tern_h2 *h2)
 {
-    TERN_ASSERT(h2->codec.fault.error != TERN_OK || h2->is_broken);
+    TERN_ASSERT(h2->fault.error != TERN_OK || h2->is_broken);
     h2->is_broken = true;
 }
 
 void tern_h2_break_memory(struct tern_h2 *h2)
 {
     if (!h2->is_broken) {
-        tern_fault_plain(&h2->codec.fault, TERN_ENOMEM);
+        tern_fault_plain(&h2->fault, TERN_ENOMEM);
         tern_h2_break(h2);
     }
 }
@@ -208,7 +208,7 @@ static void fail_all(struct tern_h2 *h2)
 {
     while (!tern_list_is_empty(&h2->open)) {
         struct tern_h2_stream *s = TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node);
-        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &h2->codec.fault, tern_h2_replay_of(h2, s));
+        tern_h2_fail_stream(h2, s, TERN_H2_NO_RESET, &h2->fault, tern_h2_replay_of(h2, s));
     }
     tern_h2_set_state(h2, TERN_CODEC_CLOSED);
 }

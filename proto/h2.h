@@ -168,7 +168,8 @@ struct tern_h2 {
     struct nghttp2_session *session;
     struct tern_list blocks; /* its memory */
     enum tern_codec_state state;
-    bool is_broken; /* codec.fault says why; nothing more comes or goes but what is in the out buffer */
+    bool is_broken; /* fault says why; nothing more comes or goes but what is in the out buffer */
+    struct tern_fault fault;
     uint32_t depth; /* of the codec's functions on the stack: forgotten streams stay until it is 0 */
     struct tern_list open;
     struct tern_list ready;

@@ -34,7 +34,7 @@ void tern_h2_fail_stream(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t 
 /* What the peer can have seen and done. */
 enum tern_replay tern_h2_replay_of(const struct tern_h2 *h2, const struct tern_h2_stream *s);
 
-/* The connection is of no use any more, for the reason in codec.fault; the streams end when the codec's function that
+/* The connection is of no use any more, for the reason in fault; the streams end when the codec's function that
  * is on the stack, or else the next one, returns. Only the first reason counts. */
 void tern_h2_break(struct tern_h2 *h2);
 void tern_h2_break_memory(struct tern_h2 *h2);

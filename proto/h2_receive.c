@@ -589,7 +589,7 @@ static void refuse_input(struct tern_h2 *h2, ssize_t error)
     if (h2->is_broken) {
         return;
     }
-    tern_fault_set(&h2->codec.fault, TERN_EPROTO, "the peer sent too many %s",
+    tern_fault_set(&h2->fault, TERN_EPROTO, "the peer sent too many %s",
                    h2->flood != NULL ? h2->flood : "frames that ask for an answer");
     tern_h2_break(h2);
     (void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -601,7 +601,7 @@ enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size
 
     *used = len;
     if (h2->state == TERN_CODEC_CLOSED || h2->is_broken || len == 0) {
-        return codec->fault.error;
+        return h2->fault.error;
     }
     tern_h2_enter(h2);
     ssize_t n = 0;
@@ -623,7 +623,7 @@ enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size
         tern_h2_fill(h2);
     }
     tern_h2_leave(h2);
-    return codec->fault.error;
+    return h2->fault.error;
 }
 
 static void cut_off(struct tern_h2 *h2, const struct tern_stream *stream, struct tern_fault *fault)
@@ -650,14 +650,14 @@ void tern_h2_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
     }
     tern_h2_enter(h2);
     if (!h2->is_broken) {
-        codec->fault = *reason;
+        h2->fault = *reason;
     }
     h2->is_broken = true;
     tern_h2_out_drop(h2); /* nothing more can be written */
     tern_h2_set_state(h2, TERN_CODEC_DRAIN);
     while (!tern_list_is_empty(&h2->open)) {
         struct tern_h2_stream *s = TERN_CONTAINER_OF(h2->open.next, struct tern_h2_stream, node);
-        struct tern_fault fault = codec->fault;
+        struct tern_fault fault = h2->fault;
         /* Cut off below (TLS without its close_notify) before the answer began is still no answer. */
         if (fault.error == TERN_OK || (fault.error == TERN_EPEER_TRUNCATED && s->stream->received_head_bytes == 0)) {
             cut_off(h2, s->stream, &fault);

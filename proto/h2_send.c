@@ -408,11 +408,11 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         h2->is_framed = true;
     } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !h2->is_broken) {
         if (frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR) { /* ours: a head could not be compressed */
-            tern_fault_plain(&h2->codec.fault, TERN_ENOMEM);
+            tern_fault_plain(&h2->fault, TERN_ENOMEM);
         } else if (h2->is_alien) {
-            tern_fault_set(&h2->codec.fault, TERN_EPROTO_VERSION, "the peer does not answer in HTTP/2");
+            tern_fault_set(&h2->fault, TERN_EPROTO_VERSION, "the peer does not answer in HTTP/2");
         } else {
-            tern_fault_set(&h2->codec.fault, TERN_EPROTO, "the peer broke HTTP/2: %s%s%s",
+            tern_fault_set(&h2->fault, TERN_EPROTO, "the peer broke HTTP/2: %s%s%s",
                            nghttp2_http2_strerror(frame->goaway.error_code), h2->invalid_error != 0 ? ", " : "",
                            h2->invalid_error != 0 ? nghttp2_strerror(h2->invalid_error) : "");
         }

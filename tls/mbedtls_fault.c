@@ -87,7 +87,7 @@ static void fault_of_code(struct tern_tls_stream *tls, int code)
     bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
     enum tern_error error = in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD;
     const char *what = in_handshake ? "TLS handshake" : "TLS session";
-    struct tern_fault *fault = &tls->stream.fault;
+    struct tern_fault *fault = &tls->fault;
     char text[TERN_ESCAPE_MAX];
 
     if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
@@ -118,7 +118,7 @@ static void fault_of_code(struct tern_tls_stream *tls, int code)
 enum tern_flow tern_tls_fail(struct tern_tls_stream *tls, int code)
 {
     uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
-    struct tern_fault *fault = &tls->stream.fault;
+    struct tern_fault *fault = &tls->fault;
     bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
 
     /* A session that may be to blame is not offered again. */
@@ -128,7 +128,7 @@ enum tern_flow tern_tls_fail(struct tern_tls_stream *tls, int code)
     if (tls->bio.error != TERN_OK)
         tern_fault_plain(fault, tls->bio.error);
     else if (code == MBEDTLS_ERR_NET_RECV_FAILED || code == MBEDTLS_ERR_NET_SEND_FAILED)
-        *fault = tls->bio.lower->fault;
+        tern_bytestream_fault(tls->bio.lower, fault);
     else if (tern_tls_is_out_of_memory(code))
         tern_fault_plain(fault, TERN_ENOMEM);
     else if (code == MBEDTLS_ERR_SSL_CONN_EOF && in_handshake)
@@ -148,9 +148,9 @@ enum tern_flow tern_tls_fail(struct tern_tls_stream *tls, int code)
 enum tern_flow tern_tls_fail_lower(struct tern_tls_stream *tls)
 {
     if (tls->bio.error != TERN_OK)
-        tern_fault_plain(&tls->stream.fault, tls->bio.error);
+        tern_fault_plain(&tls->fault, tls->bio.error);
     else
-        tls->stream.fault = tls->bio.lower->fault;
+        tern_bytestream_fault(tls->bio.lower, &tls->fault);
     tern_tls_set_state(tls, TERN_TLS_FAILED);
     return TERN_FLOW_ERROR;
 }
@@ -159,7 +159,7 @@ enum tern_flow tern_tls_fail_flood(struct tern_tls_stream *tls, unsigned max, co
 {
     bool in_handshake = tls->state == TERN_TLS_HANDSHAKE;
 
-    tern_fault_set(&tls->stream.fault, in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD,
+    tern_fault_set(&tls->fault, in_handshake ? TERN_ETLS_HANDSHAKE : TERN_ETLS_RECORD,
                    "TLS %s with %s: more than %u %s", in_handshake ? "handshake" : "session", tls->host.text, max,
                    what);
     tern_tls_set_state(tls, TERN_TLS_FAILED);

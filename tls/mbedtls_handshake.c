@@ -37,7 +37,7 @@ static bool is_verified(struct tern_tls_stream *tls)
 static void finish(struct tern_tls_stream *tls)
 {
     if (!is_verified(tls)) {
-        tern_fault_set(&tls->stream.fault, TERN_ETLS_HANDSHAKE,
+        tern_fault_set(&tls->fault, TERN_ETLS_HANDSHAKE,
                        "TLS handshake with %s: the server showed no certificate", tls->host.text);
         tern_tls_set_state(tls, TERN_TLS_FAILED);
         return;
@@ -278,7 +278,7 @@ static void on_step(struct tern_task *task)
 
     TERN_ASSERT(tls->home == TERN_TLS_ON_LOOP);
     if (tls->state == TERN_TLS_SETUP) {
-        if (tern_tls_setup(tls, &tls->stream.fault) != TERN_OK) {
+        if (tern_tls_setup(tls, &tls->fault) != TERN_OK) {
             tern_tls_set_state(tls, TERN_TLS_FAILED);
             end_handshake(tls);
             return;

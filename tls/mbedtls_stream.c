@@ -39,7 +39,7 @@ static enum tern_flow fail_sending(struct tern_tls_stream *tls)
 {
     if (tls->bio.error != TERN_OK)
         return tern_tls_fail_lower(tls);
-    tls->stream.fault = tls->bio.lower->fault;
+    tern_bytestream_fault(tls->bio.lower, &tls->fault);
     return TERN_FLOW_ERROR;
 }
 
@@ -316,6 +316,11 @@ static void tls_names(struct tern_bytestream *stream, struct tern_sockaddr *loca
     tern_bytestream_names(of(stream)->bio.lower, local, peer);
 }
 
+static void tls_fault(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    *out = of(stream)->fault;
+}
+
 static const struct tern_bytestream_ops stream_ops = {
     .handshake = tls_handshake,
     .read = tls_read,
@@ -323,6 +328,7 @@ static const struct tern_bytestream_ops stream_ops = {
     .shutdown = tls_shutdown,
     .close = tls_close,
     .names = tls_names,
+    .fault = tls_fault,
 };
 
 static void upcall(struct tern_tls_stream *tls)

@@ -7,7 +7,7 @@
  *
  * 1. OPEN is reached only with a chain that was judged (verify.is_done) in this handshake, or with a session that comes
  *    from such a handshake under the same session key.
- * 2. ENDED and FAILED are for ever: mbedTLS is asked nothing more. stream.fault tells why in FAILED.
+ * 2. ENDED and FAILED are for ever: mbedTLS is asked nothing more. fault tells why in FAILED.
  * 3. session_key and verify stay as they were at the opening.
  * 4. In HANDSHAKE, and where that was closed, home may be ON_WORKER. Then conf, ssl, verify, key_lines and shift are the
  *    worker's: the loop touches none of them, nor what they point into (profile, host, alpn), which nobody changes. The
@@ -66,6 +66,7 @@ struct tern_tls_stream {
     struct tern_corpse corpse;
     struct tern_task again; /* the upcall after an operation that stopped for fairness */
     struct tern_task step;  /* of the handshake */
+    struct tern_fault fault; /* in FAILED, and once sending has failed */
     struct tern_tls_bio bio;
     struct tern_verify verify;
 

@@ -166,7 +166,8 @@ struct tern_result {
     bool reused; /* the connection had carried a call before */
     char local[TERN_ADDRESS_TEXT_MAX];
     char remote[TERN_ADDRESS_TEXT_MAX];
-    struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX]; /* of the dial that served this call, in order of start */
+    /* Of the dial that served this call, in order of start; none where a connection was there for it. */
+    struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX];
     size_t try_count;
 
     const char *tls_version; /* "TLSv1.3"; NULL without TLS. Static text, as the next */

@@ -497,6 +497,11 @@ static void mock_names(struct tern_bytestream *stream, struct tern_sockaddr *loc
     tern_bytestream_names(lower_of(stream), local, peer);
 }
 
+static void mock_fault(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    tern_bytestream_fault(((const struct mock_stream *)stream)->lower, out);
+}
+
 static void mock_lower_ready(struct tern_bytestream *lower)
 {
     struct mock_stream *mock = lower->owner;
@@ -518,7 +523,8 @@ static enum tern_error mock_open(struct tern_tls_provider *provider, const struc
                                                    .writev = mock_writev,
                                                    .shutdown = mock_shutdown,
                                                    .close = mock_close,
-                                                   .names = mock_names};
+                                                   .names = mock_names,
+                                                   .fault = mock_fault};
     struct mock_tls *tls = TERN_CONTAINER_OF(provider, struct mock_tls, provider);
     struct mock_stream *mock = &tls->streams[tls->count++];
 

@@ -21,6 +21,7 @@ static enum tern_error failing_with = TERN_ETLS_HANDSHAKE;
 struct veneer {
     struct tern_bytestream stream;
     struct tern_bytestream *lower;
+    bool has_failed;
 };
 
 static enum tern_flow handshake(struct tern_bytestream *stream)
@@ -28,7 +29,7 @@ static enum tern_flow handshake(struct tern_bytestream *stream)
     if (failing == 0)
         return TERN_FLOW_OK;
     failing--;
-    tern_fault_plain(&stream->fault, failing_with);
+    ((struct veneer *)stream)->has_failed = true;
     return TERN_FLOW_ERROR;
 }
 
@@ -74,8 +75,18 @@ static void names_below(struct tern_bytestream *stream, struct tern_sockaddr *lo
     tern_bytestream_names(below(stream), local, peer);
 }
 
-static const struct tern_bytestream_ops veneer_ops = {handshake,   read_below,  write_below,
-                                                      no_shutdown, close_below, names_below};
+static void fault_of(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    const struct veneer *veneer = (const struct veneer *)stream;
+
+    if (veneer->has_failed)
+        tern_fault_plain(out, failing_with);
+    else
+        tern_bytestream_fault(veneer->lower, out);
+}
+
+static const struct tern_bytestream_ops veneer_ops = {handshake,   read_below,  write_below, no_shutdown,
+                                                      close_below, names_below, fault_of};
 
 static bool is_loaded(struct tern_tls_provider *provider, const struct tern_tls_profile *profile)
 {

@@ -21,8 +21,8 @@ static void check_connections(const struct tern_pool *pool)
     TERN_LIST_FOREACH(node, (struct tern_list *)&pool->connections) {
         const struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
 
-        if (conn->is_h2)
-            tern_h2_check(&conn->h2);
+        if (conn->h2 != NULL)
+            tern_h2_check(&conn->h2->codec);
         else
             tern_h1_check(&conn->h1);
     }

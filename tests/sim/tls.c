@@ -222,7 +222,7 @@ struct stream {
     const char *chosen;
     uint64_t shape, ticket;
     bool is_resumed, got_close;
-    struct tern_fault verify;
+    struct tern_fault fault, verify;
     size_t in_len, out_len, out_at;
     size_t plain_at, plain_len; /* readable text in `in` */
     size_t record_len;          /* of that record */
@@ -323,21 +323,21 @@ static void provider_free(struct tern_tls_provider *provider)
 
 /* ---- its streams ---- */
 
-static struct stream *stream_of(struct tern_bytestream *stream)
+static struct stream *stream_of(const struct tern_bytestream *stream)
 {
     return (struct stream *)stream;
 }
 
 static enum tern_flow broken(struct stream *tls, enum tern_error error, const char *what)
 {
-    tern_fault_set(&tls->stream.fault, error, "%s: %s", tls->host.text, what);
+    tern_fault_set(&tls->fault, error, "%s: %s", tls->host.text, what);
     tls->state = STREAM_BROKEN;
     return TERN_FLOW_ERROR;
 }
 
 static enum tern_flow broken_below(struct stream *tls)
 {
-    tls->stream.fault = tls->lower->fault;
+    tern_bytestream_fault(tls->lower, &tls->fault);
     tls->state = STREAM_BROKEN;
     return TERN_FLOW_ERROR;
 }
@@ -356,7 +356,7 @@ static enum tern_flow flush(struct stream *tls)
         enum tern_flow flow = tern_bytestream_writev(tls->lower, &piece, 1, &n);
 
         if (flow == TERN_FLOW_ERROR)
-            tls->stream.fault = tls->lower->fault;
+            tern_bytestream_fault(tls->lower, &tls->fault);
         if (flow != TERN_FLOW_OK)
             return flow;
         tls->out_at += n;
@@ -586,6 +586,11 @@ static void tls_names(struct tern_bytestream *stream, struct tern_sockaddr *loca
     tern_bytestream_names(stream_of(stream)->lower, local, peer);
 }
 
+static void tls_fault(const struct tern_bytestream *stream, struct tern_fault *out)
+{
+    *out = stream_of(stream)->fault;
+}
+
 static void on_lower_ready(struct tern_bytestream *lower)
 {
     struct tern_bytestream *stream = lower->owner;
@@ -597,8 +602,8 @@ static void on_lower_ready(struct tern_bytestream *lower)
 static enum tern_error provider_open(struct tern_tls_provider *provider, const struct tern_tls_open *how,
                                      struct tern_bytestream **out, struct tern_fault *fault)
 {
-    static const struct tern_bytestream_ops ops = {tls_handshake, tls_read,  tls_writev,
-                                                   tls_shutdown,  tls_close, tls_names};
+    static const struct tern_bytestream_ops ops = {tls_handshake, tls_read,  tls_writev, tls_shutdown,
+                                                   tls_close,     tls_names, tls_fault};
     struct stream *tls;
 
     SIM_CHECK(provider_is_loaded(provider, how->profile), "a TLS stream of a profile that is not loaded");

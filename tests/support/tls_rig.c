@@ -264,7 +264,7 @@ void tls_client_read(struct tls_client *client)
             assert_int_equal(tern_buf_append(&client->got, buf, n), TERN_OK);
     } while (client->flow == TERN_FLOW_OK);
     if (client->flow == TERN_FLOW_ERROR)
-        client->fault = client->stream->fault;
+        tern_bytestream_fault(client->stream, &client->fault);
 }
 
 static void on_ready(struct tern_bytestream *stream)
@@ -274,7 +274,7 @@ static void on_ready(struct tern_bytestream *stream)
     if (!client->is_open) {
         client->flow = tern_bytestream_handshake(stream);
         if (client->flow == TERN_FLOW_ERROR)
-            client->fault = stream->fault;
+            tern_bytestream_fault(stream, &client->fault);
         if (client->flow != TERN_FLOW_OK)
             return;
         client->is_open = true;
@@ -330,8 +330,7 @@ struct tls_client *tls_rig_start(struct tls_rig *rig, const struct tern_tls_conf
 
     assert_true(tern_sockaddr_parse(&address, TERN_STR(ADDRESS)));
     assert_int_equal(tern_host_parse(&parsed, tern_str(host), NULL), TERN_OK);
-    client->error = tern_tcp_start(rig->engine, &client->tcp, &address, NULL);
-    client->fault = client->tcp.stream.fault;
+    client->error = tern_tcp_start(rig->engine, &client->tcp, &address, NULL, &client->fault);
     if (client->error != TERN_OK)
         return client;
     client->error = rig->provider->ops->open(rig->provider,

@@ -415,7 +415,7 @@ static void test_a_late_event_meets_nobody(void **state)
     simio_listen(sim, "192.0.2.1:80");
     assert_true(tern_sockaddr_parse(&address, TERN_STR("192.0.2.1:80")));
     for (int i = 0; i < 2; i++)
-        assert_int_equal(tern_tcp_start(engine, &streams[i], &address, NULL), TERN_OK);
+        assert_int_equal(tern_tcp_start(engine, &streams[i], &address, NULL, NULL), TERN_OK);
     simio_run(sim, 0);
     for (int i = 0; i < 2; i++) {
         streams[i].watch.on_ready = close_both; /* below the stream, which would drop a late event too */

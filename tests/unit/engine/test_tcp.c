@@ -18,6 +18,7 @@ static struct tern_engine *engine;
 static struct simio *sim;
 static struct tern_tcp tcp;
 static struct tern_bytestream *stream = &tcp.stream;
+static struct tern_fault why;
 static int upcalls;
 
 static void on_ready(struct tern_bytestream *s)
@@ -33,10 +34,17 @@ static struct tern_sockaddr address(const char *text)
     return addr;
 }
 
+/* Why the stream has failed. */
+static const struct tern_fault *fault(void)
+{
+    tern_bytestream_fault(stream, &why);
+    return &why;
+}
+
 static enum tern_error start(const char *text)
 {
     struct tern_sockaddr addr = address(text);
-    enum tern_error error = tern_tcp_start(engine, &tcp, &addr, NULL);
+    enum tern_error error = tern_tcp_start(engine, &tcp, &addr, NULL, &why);
     stream->on_ready = on_ready;
     upcalls = 0;
     return error;
@@ -188,9 +196,9 @@ static void test_reset(void **state)
     simio_run(sim, 0);
     assert_string_equal(read_up_to(10), "part");
     assert_string_equal(read_up_to(10), "<error>");
-    assert_int_equal(stream->fault.error, TERN_EPEER_RESET);
-    assert_int_equal(stream->fault.os_errno, ECONNRESET);
-    assert_string_equal(stream->fault.text, "read from 192.0.2.1:80: Connection reset by peer");
+    assert_int_equal(fault()->error, TERN_EPEER_RESET);
+    assert_int_equal(fault()->os_errno, ECONNRESET);
+    assert_string_equal(fault()->text, "read from 192.0.2.1:80: Connection reset by peer");
     assert_string_equal(read_up_to(10), "<error>");
     size_t n;
     assert_int_equal(write_text("x", &n), TERN_FLOW_ERROR);
@@ -206,10 +214,10 @@ static void test_an_early_answer_outlives_a_failed_write(void **state)
     simio_reset(peer);
     simio_run(sim, 0);
     assert_int_equal(write_text("more body", &n), TERN_FLOW_ERROR);
-    assert_string_equal(stream->fault.text, "write to 192.0.2.1:80: Connection reset by peer");
+    assert_string_equal(fault()->text, "write to 192.0.2.1:80: Connection reset by peer");
     assert_string_equal(read_up_to(10), "413");
     assert_string_equal(read_up_to(10), "<error>"); /* not an end in order */
-    assert_int_equal(stream->fault.error, TERN_EPEER_RESET);
+    assert_int_equal(fault()->error, TERN_EPEER_RESET);
     assert_int_equal(write_text("x", &n), TERN_FLOW_ERROR);
     finish();
 }
@@ -225,17 +233,17 @@ static void test_refused_late_or_at_once(void **state)
     simio_run(sim, 1);
     assert_int_equal(upcalls, 1);
     assert_int_equal(tern_bytestream_handshake(stream), TERN_FLOW_ERROR);
-    assert_int_equal(stream->fault.error, TERN_ECONNECT_REFUSED);
-    assert_string_equal(stream->fault.text, "connect to 192.0.2.1:80: Connection refused");
+    assert_int_equal(fault()->error, TERN_ECONNECT_REFUSED);
+    assert_string_equal(fault()->text, "connect to 192.0.2.1:80: Connection refused");
     assert_int_equal(tern_bytestream_handshake(stream), TERN_FLOW_ERROR);
     tern_bytestream_close(stream);
 
     simio_connect_fails(sim, "[2001:db8::1]:80", ENETUNREACH);
     assert_int_equal(start("[2001:db8::1]:80"), TERN_ECONNECT_UNREACHABLE);
-    assert_string_equal(stream->fault.text, "connect to [2001:db8::1]:80: Network is unreachable");
+    assert_string_equal(why.text, "connect to [2001:db8::1]:80: Network is unreachable");
     simio_socket_fails(sim, EMFILE);
     assert_int_equal(start(SERVER), TERN_EDESCRIPTORS);
-    assert_string_equal(stream->fault.text, "make a socket for 192.0.2.1:80: Too many open files");
+    assert_string_equal(why.text, "make a socket for 192.0.2.1:80: Too many open files");
     assert_int_equal(simio_counts(sim).open, 0);
     finish();
 }
@@ -273,7 +281,7 @@ static int connect_real(const char *text, const struct tern_tcp_options *options
     struct tern_sockaddr addr = address(text);
     int listener = listen_at(&addr);
     assert_int_equal(tern_engine_new(NULL, &engine, NULL), TERN_OK);
-    assert_int_equal(tern_tcp_start(engine, &tcp, &addr, options), TERN_OK);
+    assert_int_equal(tern_tcp_start(engine, &tcp, &addr, options, NULL), TERN_OK);
     stream->on_ready = on_ready;
     while (tern_bytestream_handshake(stream) == TERN_FLOW_WANT_WRITE)
         assert_int_equal(tern_engine_turn(engine, true), TERN_OK);
@@ -351,9 +359,8 @@ static void test_real_local_address(void **state)
 
     struct tern_sockaddr elsewhere = address("192.0.2.77:0"), to = address("127.0.0.1:9");
     options.bind = &elsewhere;
-    assert_int_equal(tern_tcp_start(engine, &tcp, &to, &options), TERN_ECONFIG);
-    assert_string_equal(stream->fault.text,
-                        "no socket from 192.0.2.77:0 on any device: Cannot assign requested address");
+    assert_int_equal(tern_tcp_start(engine, &tcp, &to, &options, &why), TERN_ECONFIG);
+    assert_string_equal(why.text, "no socket from 192.0.2.77:0 on any device: Cannot assign requested address");
     finish();
 }
 
@@ -386,14 +393,15 @@ static void test_real_refusal(void **state)
     char expected[64], text[TERN_SOCKADDR_TEXT_MAX];
     close(listen_at(&addr)); /* a port where nobody listens any more */
     assert_int_equal(tern_engine_new(NULL, &engine, NULL), TERN_OK);
-    if (tern_tcp_start(engine, &tcp, &addr, NULL) == TERN_OK) {
+    if (tern_tcp_start(engine, &tcp, &addr, NULL, &why) == TERN_OK) {
         while (tern_bytestream_handshake(stream) == TERN_FLOW_WANT_WRITE)
             assert_int_equal(tern_engine_turn(engine, true), TERN_OK);
+        (void)fault();
     }
     tern_sockaddr_print(&addr, text, sizeof text);
     snprintf(expected, sizeof expected, "connect to %.30s: Connection refused", text);
-    assert_int_equal(stream->fault.error, TERN_ECONNECT_REFUSED);
-    assert_string_equal(stream->fault.text, expected);
+    assert_int_equal(why.error, TERN_ECONNECT_REFUSED);
+    assert_string_equal(why.text, expected);
     finish();
 }
 
@@ -405,7 +413,7 @@ static void test_real_reset(void **state)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
     close(fd);
     assert_string_equal(read_real(10), "<error>");
-    assert_int_equal(stream->fault.error, TERN_EPEER_RESET);
+    assert_int_equal(fault()->error, TERN_EPEER_RESET);
     finish();
 }
 

@@ -472,7 +472,7 @@ static void whole_life(void)
         cancel(&b);
     }
     h2_rig_write(&rig, 0);
-    assert_true(codec->fault.error == TERN_OK || codec->fault.error == TERN_ENOMEM);
+    assert_true(rig.h2.fault.error == TERN_OK || rig.h2.fault.error == TERN_ENOMEM);
 }
 
 static void every_allocation_may_fail(void **unused)

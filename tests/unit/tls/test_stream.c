@@ -416,6 +416,7 @@ static void what_was_said_before_a_failed_write_is_read(void **state)
     for (int v = 0; v < 2; v++) {
         struct tls_client *client;
         struct iovec iov = {(void *)(uintptr_t) "more", 4};
+        struct tern_fault fault;
         size_t n;
 
         serve(versions[v]);
@@ -425,7 +426,8 @@ static void what_was_said_before_a_failed_write_is_read(void **state)
         simio_reset(tls_rig_server(&rig)->peer);
         tls_rig_run(&rig);
         assert_int_equal(tern_bytestream_writev(client->stream, &iov, 1, &n), TERN_FLOW_ERROR);
-        assert_int_equal(client->stream->fault.error, TERN_EPEER_RESET);
+        tern_bytestream_fault(client->stream, &fault);
+        assert_int_equal(fault.error, TERN_EPEER_RESET);
         assert_int_equal(tern_bytestream_writev(client->stream, &iov, 1, &n), TERN_FLOW_ERROR);
         client->is_held = false;
         tls_client_read(client);
