@@ -28,6 +28,17 @@ static const char *version_name(enum tern_http_version version)
     }
 }
 
+/* False: it could not be written, and the call ends. */
+static bool write_sink(struct transfer *t, const void *data, size_t len)
+{
+    if (!open_sink(t) || !sink_write(&t->sink, data, len, &t->failure)) {
+        give_up(t);
+        return false;
+    }
+    t->delivered_bytes += len;
+    return true;
+}
+
 /* The head as it came, for -i and -I. */
 static void write_head(struct transfer *t, const struct tern_head *head)
 {
@@ -42,8 +53,7 @@ static void write_head(struct transfer *t, const struct tern_head *head)
         text_adds(&text, "\r\n");
     }
     text_adds(&text, "\r\n");
-    if (!open_sink(t) || !sink_write(&t->sink, text.ptr, text.len, &t->failure))
-        give_up(t);
+    write_sink(t, text.ptr, text.len);
     text_free(&text);
 }
 
@@ -85,12 +95,35 @@ static bool shows_heads(const struct options *o)
     return o->include || o->head;
 }
 
+/* What -L follows. */
+static bool leads_on(const struct tern_head *head)
+{
+    static const uint16_t statuses[] = {301, 302, 303, 307, 308};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        if (head->status == statuses[i])
+            return tern_fields_get(head->fields, head->field_count, "Location").ptr != NULL;
+    }
+    return false;
+}
+
 static void on_informational(void *user, tern_call_id call, const struct tern_head *head)
 {
     (void)call;
     struct transfer *t = user;
     if (shows_heads(t->run->o))
         write_head(t, head);
+}
+
+/* Of a chain only the last head is shown to the call: the others are seen from here. */
+static void on_response(void *user, const struct tern_attempt *attempt, const struct tern_head *head)
+{
+    struct run *run = user;
+    if (!leads_on(head))
+        return;
+    for (struct transfer *t = run->live; t != NULL; t = t->next) {
+        if (t->call == attempt->call)
+            write_head(t, head);
+    }
 }
 
 static void on_head(void *user, tern_call_id call, const struct tern_head *head)
@@ -101,6 +134,10 @@ static void on_head(void *user, tern_call_id call, const struct tern_head *head)
     t->status = head->status;
     if (o->write_out != NULL)
         keep_fields(t, head);
+    if (o->location && leads_on(head)) {
+        t->is_refused = true;
+        return;
+    }
     if (o->fail && head->status >= 400) {
         fail(&t->failure, CODE_STATUS, "the answer has status %u", head->status);
         give_up(t);
@@ -120,8 +157,8 @@ static void on_body(void *user, tern_call_id call, const void *data, size_t len)
     (void)call;
     struct transfer *t = user;
     progress_add(&t->run->progress, len);
-    if (!sink_write(&t->sink, data, len, &t->failure))
-        give_up(t);
+    if (!t->is_refused)
+        write_sink(t, data, len);
 }
 
 static void on_trace(void *user, tern_call_id call, enum tern_trace_kind kind, struct tern_str text)
@@ -132,6 +169,14 @@ static void on_trace(void *user, tern_call_id call, enum tern_trace_kind kind, s
         [TERN_TRACE_INFO] = '*', [TERN_TRACE_SENT_LINE] = '>', [TERN_TRACE_RECEIVED_LINE] = '<'};
     progress_clear(&t->run->progress);
     fprintf(stderr, "%c %.*s\n", marks[kind], (int)text.len, text.ptr != NULL ? text.ptr : "");
+}
+
+void answer_watch(struct run *run)
+{
+    if (!run->o->location || !shows_heads(run->o))
+        return;
+    run->hooks = (struct tern_hooks){.on_response = on_response, .user = run};
+    run->setup.policy.hooks = &run->hooks;
 }
 
 void answer_handlers(const struct options *o, struct tern_handlers *handlers)

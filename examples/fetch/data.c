@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool add_file(struct text *text, const char *path, struct failure *failure)
+static bool add_file(struct text *text, const char *path, const char *option, struct failure *failure)
 {
     if (text_add_file(text, path))
         return true;
-    return fail(failure, CODE_READ, "option -d: cannot read '%s': %s", path, strerror(errno));
+    return fail(failure, CODE_READ, "option %s: cannot read '%s': %s", option, path, strerror(errno));
 }
 
 /* -d drops line ends and NUL from a file, so that a form typed into an editor is one line. */
@@ -24,7 +24,7 @@ static void drop_line_ends(struct text *text)
 }
 
 /* "content", "=content", "name=content", "@file" or "name@file": the content is escaped, the name is not. */
-static bool add_urlencoded(struct text *out, const char *value, struct failure *failure)
+static bool add_urlencoded(struct text *out, const char *value, const char *option, struct failure *failure)
 {
     const char *mark = strpbrk(value, "=@");
     if (mark == NULL) {
@@ -40,10 +40,27 @@ static bool add_urlencoded(struct text *out, const char *value, struct failure *
         return true;
     }
     struct text file = {0};
-    bool ok = add_file(&file, mark + 1, failure);
+    bool ok = add_file(&file, mark + 1, option, failure);
     if (ok)
         text_add_escaped(out, (struct tern_str){file.ptr, file.len});
     text_free(&file);
+    return ok;
+}
+
+bool data_add_query(struct options *o, const char *value, struct failure *failure)
+{
+    struct text piece = {0};
+    bool ok = true;
+    if (value[0] == '+')
+        text_adds(&piece, value + 1);
+    else
+        ok = add_urlencoded(&piece, value, "--url-query", failure);
+    if (ok && piece.len != 0) {
+        if (o->query.len != 0)
+            text_adds(&o->query, "&");
+        text_add(&o->query, piece.ptr, piece.len);
+    }
+    text_free(&piece);
     return ok;
 }
 
@@ -52,9 +69,9 @@ bool data_add(struct options *o, enum data_kind kind, const char *value, struct 
     struct text piece = {0};
     bool ok = true;
     if (kind == DATA_URLENCODE) {
-        ok = add_urlencoded(&piece, value, failure);
+        ok = add_urlencoded(&piece, value, "--data-urlencode", failure);
     } else if (value[0] == '@' && kind != DATA_RAW) {
-        ok = add_file(&piece, value + 1, failure);
+        ok = add_file(&piece, value + 1, "-d", failure);
         if (ok && kind == DATA_PLAIN)
             drop_line_ends(&piece);
     } else {

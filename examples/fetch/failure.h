@@ -29,6 +29,7 @@ enum code {
     CODE_CLIENT_CERT = 58,
     CODE_CERT = 60,
     CODE_SIZE = 63,
+    CODE_REWIND = 65, /* a redirect asks for a body that cannot be sent again */
     CODE_CA = 77,
     CODE_PIN = 90,
     CODE_STREAM = 92

@@ -26,8 +26,8 @@ static const struct option rows[] = {
 
 static const struct option_group options_self = OPTION_GROUP(rows, NULL);
 
-static const struct option_group *const groups[] = {&options_self, &options_request, &options_identity,
-                                                    &options_connection, &options_output};
+static const struct option_group *const groups[] = {&options_self,       &options_request, &options_identity,
+                                                    &options_connection, &options_policy,  &options_output};
 
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
 
@@ -241,4 +241,5 @@ void options_free(struct options *o)
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strings_free(lists[i]);
     text_free(&o->body);
+    text_free(&o->query);
 }

@@ -10,6 +10,9 @@
 
 enum body_source { BODY_NONE, BODY_FORM, BODY_JSON };
 
+/* The protocols that --proto and --proto-redir speak of. */
+enum proto { PROTO_HTTP = 1, PROTO_HTTPS = 2, PROTO_ALL = PROTO_HTTP | PROTO_HTTPS };
+
 /* Strings are borrowed: from argv, or from `owned`. */
 struct options {
     /* What to fetch. The nth output and the nth upload belong to the nth URL. */
@@ -28,6 +31,9 @@ struct options {
     const char *user; /* "name:password" */
     const char *bearer;
     const char *range;
+    struct text query; /* of --url-query, and with -G the data: put behind each URL */
+    bool get;
+    bool compressed;
 
     /* The connection. */
     unsigned ip_family;
@@ -55,15 +61,41 @@ struct options {
     bool parallel;
     uint64_t parallel_max;
 
+    /* Redirects. */
+    bool location;
+    bool location_trusted;
+    bool has_max_redirs;
+    uint32_t max_redirs; /* UINT32_MAX: any number */
+    bool post301;
+    bool post302;
+    bool post303;
+    unsigned proto_denied; /* of enum proto */
+    unsigned proto_redir_denied;
+    bool has_proto_redir;
+
+    /* Trying again, and how often. */
+    uint64_t retry;
+    uint64_t retry_delay_ns; /* 0: longer each time */
+    uint64_t retry_max_time_ns;
+    bool retry_all_errors;
+    bool retry_connrefused;
+    uint32_t budget_percent; /* 0: any share */
+    uint32_t budget_min;
+    uint64_t rate_calls; /* 0: no limit */
+    uint64_t rate_period_ns;
+    bool gate_public;
+
     /* What is shown, and where. */
     bool create_dirs;
     bool include;
     bool fail;
+    bool fail_with_body;
     bool silent;
     bool show_error;
     bool verbose;
     const char *write_out;
     bool waterfall;
+    bool audit;
 
     /* What to do instead. */
     bool help;
@@ -90,5 +122,7 @@ char *options_file(struct options *o, const char *path, const char *option, stru
 /* The body options: -d, --data-raw, --data-binary, --data-urlencode, --json. */
 enum data_kind { DATA_PLAIN, DATA_RAW, DATA_BINARY, DATA_URLENCODE, DATA_JSON };
 bool data_add(struct options *o, enum data_kind kind, const char *value, struct failure *failure);
+/* One --url-query: as --data-urlencode, or as it stands behind a '+'. */
+bool data_add_query(struct options *o, const char *value, struct failure *failure);
 
 #endif

@@ -1,4 +1,5 @@
 /* fetch/report.c - what is said about transfers that have ended. */
+#include "audit.h"
 #include "run.h"
 #include "writeout.h"
 
@@ -12,12 +13,26 @@ void report_failure(struct run *run, const struct failure *failure)
     fprintf(stderr, "fetch: (%d) %s\n", (int)failure->code, failure->text);
 }
 
+void report_retry(struct transfer *t, const struct tern_retry *retry)
+{
+    const struct options *o = t->run->o;
+    if (o->silent || o->verbose) /* which says so itself */
+        return;
+    progress_clear(&t->run->progress);
+    if (retry->status != 0)
+        fprintf(stderr, "fetch: the answer has status %u", retry->status);
+    else
+        fprintf(stderr, "fetch: %s", tern_error_text(retry->error));
+    fprintf(stderr, ": trying again in %.3f s (%u of %llu)\n", (double)retry->delay_ns / 1e9, retry->attempt - 1,
+            (unsigned long long)o->retry);
+}
+
 static void write_out(struct transfer *t, const struct tern_result *result)
 {
     const struct options *o = t->run->o;
     struct outcome outcome = {
         .url = o->urls.items[t->index],
-        .effective = t->url,
+        .effective = tern_str(t->url),
         .method = t->method,
         .filename = t->path,
         .number = t->index,
@@ -26,7 +41,20 @@ static void write_out(struct transfer *t, const struct tern_result *result)
         .failure = &t->failure,
         .fields = t->fields,
         .field_count = t->field_count,
+        .retries = t->retries,
+        .delivered_bytes = t->delivered_bytes,
     };
+    for (size_t i = 0; i < result->hop_count; i++) {
+        const struct tern_hop *hop = &result->hops[i];
+        if (!hop->followed) {
+            outcome.redirect = hop->to;
+            break;
+        }
+        outcome.redirects++;
+        outcome.effective = hop->to;
+        if (hop->method_changed)
+            outcome.method = "GET";
+    }
     struct text out = {0};
     struct text err = {0};
     writeout_format(o->write_out, &outcome, &out, &err);
@@ -40,6 +68,15 @@ static void write_out(struct transfer *t, const struct tern_result *result)
     text_free(&err);
 }
 
+static void print_audit(struct transfer *t, const struct tern_result *result)
+{
+    struct text text = {0};
+    audit_format(&text, t->url, t->method, result, &t->failure);
+    progress_clear(&t->run->progress);
+    fwrite(text.ptr, 1, text.len, stderr);
+    text_free(&text);
+}
+
 void report_transfer(struct transfer *t, const struct tern_result *result)
 {
     struct run *run = t->run;
@@ -47,6 +84,8 @@ void report_transfer(struct transfer *t, const struct tern_result *result)
         run->code = t->failure.code;
         report_failure(run, &t->failure);
     }
+    if (run->o->audit)
+        print_audit(t, result);
     if (run->o->write_out != NULL)
         write_out(t, result);
     /* One that tern refused to start has no times. */

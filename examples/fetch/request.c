@@ -171,7 +171,28 @@ const char *request_method(const struct options *o, bool uploads)
     return o->body_source != BODY_NONE ? "POST" : "GET";
 }
 
-char *request_url(const char *url, const char *upload)
+/* Joins it to the query that is there, in front of a fragment. */
+static void add_query(struct text *url, struct tern_str query)
+{
+    struct text fragment = {0};
+    char *hash = strchr(url->ptr, '#');
+    if (hash != NULL) {
+        text_adds(&fragment, hash);
+        url->len = (size_t)(hash - url->ptr);
+        *hash = '\0';
+    }
+    const char *mark = strchr(url->ptr, '?');
+    if (mark == NULL)
+        text_adds(url, "?");
+    else if (mark[1] != '\0' && url->ptr[url->len - 1] != '&')
+        text_adds(url, "&");
+    text_add(url, query.ptr, query.len);
+    if (fragment.len != 0)
+        text_add(url, fragment.ptr, fragment.len);
+    text_free(&fragment);
+}
+
+char *request_url(const char *url, const char *upload, struct tern_str query)
 {
     struct text text = {0};
     if (strstr(url, "://") == NULL)
@@ -185,5 +206,7 @@ char *request_url(const char *url, const char *upload)
         if (text.ptr[text.len - 1] == '/')
             text_add_escaped(&text, tern_str(slash != NULL ? slash + 1 : upload));
     }
+    if (query.len != 0)
+        add_query(&text, query);
     return text.ptr;
 }

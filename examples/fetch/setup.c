@@ -163,6 +163,7 @@ bool setup_init(struct setup *setup, const struct options *o, struct failure *fa
     const char *keylog = getenv("SSLKEYLOGFILE");
     config->tls.keylog_path = keylog != NULL && keylog[0] != '\0' ? keylog : NULL;
     set_certificate(setup, o);
+    policy_init(setup, o);
     return add_overrides(setup, o, failure) && add_connect_to(setup, o, failure);
 }
 

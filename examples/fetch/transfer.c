@@ -39,6 +39,28 @@ static void catch_signals(struct tern_engine *engine)
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
+static void join(struct transfer *t)
+{
+    struct run *run = t->run;
+    t->next = run->live;
+    if (t->next != NULL)
+        t->next->previous = t;
+    run->live = t;
+    run->active++;
+}
+
+static void leave(struct transfer *t)
+{
+    struct run *run = t->run;
+    if (t->next != NULL)
+        t->next->previous = t->previous;
+    if (t->previous != NULL)
+        t->previous->next = t->next;
+    else
+        run->live = t->next;
+    run->active--;
+}
+
 static void transfer_free(struct transfer *t)
 {
     if (t->upload_fd > STDIN_FILENO)
@@ -49,15 +71,38 @@ static void transfer_free(struct transfer *t)
     free(t);
 }
 
+/* -L, and the last redirect was not followed. The codes are those that curl has for it. */
+static void fail_redirect(struct transfer *t, const struct tern_result *result)
+{
+    if (result->hop_count == 0)
+        return;
+    const struct tern_hop *hop = &result->hops[result->hop_count - 1];
+    enum code code = CODE_REDIRECTS;
+    if (hop->error == TERN_ESCHEME || hop->error == TERN_EGATE)
+        code = CODE_SCHEME;
+    else if (hop->error == TERN_EURL)
+        code = CODE_URL;
+    else if (hop->error == TERN_EBODY_SOURCE)
+        code = CODE_REWIND;
+    bool is_downgrade = hop->error == TERN_EGATE;
+    fail(&t->failure, code, "redirect to %.*s: %s%s", (int)hop->to.len, hop->to.ptr,
+         hop->error != TERN_OK ? hop->reason : "--max-redirs is 0",
+         is_downgrade ? " (--proto-redir =http,https allows it)" : "");
+}
+
 /* Everything that follows the end of a transfer, well or badly. Frees it. */
 static void finish(struct transfer *t, const struct tern_result *result)
 {
     /* The first failure is the cause: what made fetch give up, and only else what tern says. */
     if (result->fault.error != TERN_OK)
         fail_fault(&t->failure, &result->fault, result->phase);
+    if (t->is_refused)
+        fail_redirect(t, result);
     if (t->failure.code == CODE_OK && t->sink.open)
         sink_commit(&t->sink, &t->failure);
     sink_abort(&t->sink);
+    if (t->run->o->fail_with_body && t->status >= 400)
+        fail(&t->failure, CODE_STATUS, "the answer has status %u", t->status);
     if (signal_caught == 0)
         report_transfer(t, result);
     transfer_free(t);
@@ -70,9 +115,17 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     (void)call;
     struct transfer *t = user;
     struct run *run = t->run;
+    leave(t);
     finish(t, result);
-    run->active--;
     pump(run);
+}
+
+static void on_retry(void *user, uint64_t call, const struct tern_retry *retry)
+{
+    (void)call;
+    struct transfer *t = user;
+    t->retries++;
+    report_retry(t, retry);
 }
 
 static bool open_upload(struct transfer *t, struct tern_body *body)
@@ -108,6 +161,13 @@ static bool start_call(struct transfer *t)
 {
     const struct options *o = t->run->o;
     const struct request *r = &t->run->request;
+    /* The client's own, but for whom a retry is told to. */
+    struct tern_policy policy = t->run->setup.policy;
+    struct tern_retries retries = t->run->setup.retries;
+    retries.on_retry = on_retry;
+    retries.user = t;
+    if (policy.retries != NULL)
+        policy.retries = &retries;
     struct tern_request request = {
         .method = tern_str(t->method),
         .url = tern_str(t->url),
@@ -115,6 +175,7 @@ static bool start_call(struct transfer *t)
         .field_count = r->field_count,
         .expect = r->expect,
         .body_bytes_max = o->body_bytes_max,
+        .policy = &policy,
     };
     if (t->index < o->uploads.count) {
         if (!open_upload(t, &request.body))
@@ -138,9 +199,10 @@ static void start(struct run *run, size_t index)
     t->index = index;
     t->upload_fd = -1;
     t->method = request_method(o, index < o->uploads.count);
-    t->url = request_url(o->urls.items[index], index < o->uploads.count ? o->uploads.items[index] : NULL);
+    t->url = request_url(o->urls.items[index], index < o->uploads.count ? o->uploads.items[index] : NULL,
+                         (struct tern_str){o->query.ptr, o->query.len});
     if (choose_output(t) && start_call(t)) {
-        run->active++;
+        join(t);
         return;
     }
     static const struct tern_result none;
@@ -182,6 +244,7 @@ static bool prepare(struct run *run, struct failure *failure)
     struct tern_fault why = {0};
     if (!setup_init(&run->setup, run->o, failure) || !request_init(&run->request, run->o, failure))
         return false;
+    answer_watch(run);
     if (tern_engine_new(NULL, &run->engine, &why) != TERN_OK ||
         tern_client_new(run->engine, &run->setup.config, &run->client, &why) != TERN_OK)
         return fail_fault(failure, &why, TERN_PHASE_START);

@@ -23,8 +23,10 @@ void milestones_of(const struct tern_result *result, struct milestones *out)
     enum tern_phase phase = result->phase;
     uint64_t phases = t->pool_ns + t->dns_ns + t->tcp_ns + t->tls_ns + t->write_ns + t->wait_ns + t->read_ns;
     /* The phases are those of the last attempt: earlier ones come before them. */
-    uint64_t at = (t->total_ns > phases ? t->total_ns - phases : 0) + t->pool_ns;
+    uint64_t at = t->total_ns > phases ? t->total_ns - phases : 0;
 
+    out->redirect_ns = result->hop > 1 ? at : 0;
+    at += t->pool_ns;
     out->namelookup_ns = since(at, phase > TERN_PHASE_DNS, t->dns_ns);
     at += t->dns_ns;
     out->connect_ns = since(at, phase > TERN_PHASE_CONNECT, t->tcp_ns);
@@ -80,10 +82,15 @@ static struct value port_of(const char *address)
     return number(port);
 }
 
-static struct value scheme_of(const char *url)
+static struct value view(struct tern_str text)
 {
-    const char *end = strstr(url, "://");
-    return (struct value){end != NULL ? TEXT : NONE, 0, {url, end != NULL ? (size_t)(end - url) : 0}};
+    return (struct value){text.len != 0 ? TEXT : NONE, 0, text};
+}
+
+static struct value scheme_of(struct tern_str url)
+{
+    const char *end = memchr(url.ptr, ':', url.len);
+    return (struct value){end != NULL ? TEXT : NONE, 0, {url.ptr, end != NULL ? (size_t)(end - url.ptr) : 0}};
 }
 
 /* The numbers that people who use curl know, which are OpenSSL's X509_V_*. */
@@ -142,9 +149,13 @@ enum variable {
     METHOD,
     NUM_CONNECTS,
     NUM_HEADERS,
+    NUM_REDIRECTS,
+    NUM_RETRIES,
+    REDIRECT_URL,
     REMOTE_IP,
     REMOTE_PORT,
     SCHEME,
+    SIZE_DELIVERED,
     SIZE_DOWNLOAD,
     SIZE_HEADER,
     SIZE_REQUEST,
@@ -156,6 +167,7 @@ enum variable {
     TIME_CONNECT,
     TIME_NAMELOOKUP,
     TIME_PRETRANSFER,
+    TIME_REDIRECT,
     TIME_STARTTRANSFER,
     TIME_TOTAL,
     URL,
@@ -179,10 +191,14 @@ static const struct {
     {"method", METHOD},
     {"num_connects", NUM_CONNECTS},
     {"num_headers", NUM_HEADERS},
+    {"num_redirects", NUM_REDIRECTS},
+    {"num_retries", NUM_RETRIES},
+    {"redirect_url", REDIRECT_URL},
     {"remote_ip", REMOTE_IP},
     {"remote_port", REMOTE_PORT},
     {"response_code", HTTP_CODE},
     {"scheme", SCHEME},
+    {"size_delivered", SIZE_DELIVERED},
     {"size_download", SIZE_DOWNLOAD},
     {"size_header", SIZE_HEADER},
     {"size_request", SIZE_REQUEST},
@@ -194,6 +210,7 @@ static const struct {
     {"time_connect", TIME_CONNECT},
     {"time_namelookup", TIME_NAMELOOKUP},
     {"time_pretransfer", TIME_PRETRANSFER},
+    {"time_redirect", TIME_REDIRECT},
     {"time_starttransfer", TIME_STARTTRANSFER},
     {"time_total", TIME_TOTAL},
     {"url", URL},
@@ -237,12 +254,20 @@ static struct value value_of(enum variable variable, const struct outcome *o)
         return number(r->remote[0] != '\0' && !r->reused);
     case NUM_HEADERS:
         return number(o->field_count);
+    case NUM_REDIRECTS:
+        return number(o->redirects);
+    case NUM_RETRIES:
+        return number(o->retries);
+    case REDIRECT_URL:
+        return view(o->redirect);
     case REMOTE_IP:
         return ip_of(r->remote);
     case REMOTE_PORT:
         return port_of(r->remote);
     case SCHEME:
         return scheme_of(o->effective);
+    case SIZE_DELIVERED:
+        return number(o->delivered_bytes);
     case SIZE_DOWNLOAD:
         return number(r->received_body_bytes);
     case SIZE_HEADER:
@@ -265,6 +290,8 @@ static struct value value_of(enum variable variable, const struct outcome *o)
         return seconds(m.namelookup_ns);
     case TIME_PRETRANSFER:
         return seconds(m.pretransfer_ns);
+    case TIME_REDIRECT:
+        return seconds(m.redirect_ns);
     case TIME_STARTTRANSFER:
         return seconds(m.starttransfer_ns);
     case TIME_TOTAL:
@@ -272,7 +299,7 @@ static struct value value_of(enum variable variable, const struct outcome *o)
     case URL:
         return string(o->url);
     case URL_EFFECTIVE:
-        return string(o->effective);
+        return view(o->effective);
     case URLNUM:
         return number(o->number);
     }

@@ -7,8 +7,8 @@
 
 /* One transfer that has ended. Borrows everything. */
 struct outcome {
-    const char *url;       /* as given */
-    const char *effective; /* as asked for */
+    const char *url;           /* as given */
+    struct tern_str effective; /* as asked for last */
     const char *method;
     const char *filename; /* NULL: none */
     size_t number;        /* of the URL, from 0 */
@@ -17,6 +17,10 @@ struct outcome {
     const struct failure *failure;
     const struct tern_field *fields; /* of the final head */
     size_t field_count;
+    uint64_t redirects;       /* followed */
+    struct tern_str redirect; /* where one that was not followed leads. Empty: there was none */
+    uint64_t retries;
+    uint64_t delivered_bytes; /* to the output, heads of -i included */
 };
 
 /* When, in nanoseconds after the start, each step was done; 0 where it was not reached. As curl's time_*. */
@@ -27,6 +31,7 @@ struct milestones {
     uint64_t pretransfer_ns;
     uint64_t starttransfer_ns;
     uint64_t total_ns;
+    uint64_t redirect_ns; /* until the last hop began; 0 where there was one alone */
 };
 void milestones_of(const struct tern_result *result, struct milestones *out);
 

@@ -123,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tern_result result = {.local = "192.0.2.200:40000", .remote = "[2001:db8::1]:443", .version = TERN_HTTP_1_1};
     struct tern_field fields[FIELDS_MAX];
     struct outcome outcome = {.url = url,
-                              .effective = url,
+                              .effective = tern_str(url),
                               .method = method,
                               .filename = method,
                               .status = 200,
