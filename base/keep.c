@@ -4,6 +4,7 @@
 
 struct tern_keep_block {
     struct tern_keep_block *next;
+    size_t size;
     max_align_t bytes[];
 };
 
@@ -14,6 +15,7 @@ void *tern_keep_alloc(struct tern_keep *keep, size_t size)
     if (block == NULL)
         return NULL;
     block->next = keep->blocks;
+    block->size = size;
     keep->blocks = block;
     return block->bytes;
 }
@@ -58,6 +60,7 @@ void tern_keep_deinit(struct tern_keep *keep)
         struct tern_keep_block *block = keep->blocks;
 
         keep->blocks = block->next;
+        tern_mem_wipe(block->bytes, block->size);
         tern_mem_free(block);
     }
 }

@@ -86,9 +86,9 @@ struct tern_request {
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
     const struct tern_policy
-        *policy;           /* redirects, retries and decoding of this call, in place of the client's; the rest
+        *policy;           /* redirects, retries, decoding and auth of this call, in place of the client's; the rest
                                          of it is not looked at. NULL: the client's. The lists in it are borrowed until
-                                         the call has ended */
+                                         the call has ended, auth is copied */
     bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
 };
 
@@ -153,6 +153,7 @@ struct tern_result {
     size_t hop_count;
     const char *host_config; /* the pattern of the tern_host_config that held for the last hop, or NULL: none did.
                                 Borrowed until on_done returns */
+    const char *auth_reason; /* why an answer 401 was not answered with credentials (tern_auth), static text; else NULL */
     uint16_t status;         /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;

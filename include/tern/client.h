@@ -267,6 +267,7 @@ struct tern_client_stats {
     uint64_t retried;        /* attempts by policy (tern_retries) */
     uint64_t redirected;     /* hops followed */
     uint64_t broken;         /* attempts that a breaker refused */
+    uint64_t challenged;     /* attempts that answered a 401 (tern_auth) */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
     uint64_t dns_lookups;  /* asked of a server; this and the next three since the last tern_client_configure */
@@ -292,6 +293,17 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_load(struct tern_client 
                                                              size_t *skipped);
 TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_save(const struct tern_client *client, char **out);
 TERN_API void tern_client_hsts_free(char *text);
+
+/* Answers tern_auth.ask_token with a token, which is good until a server refuses it, or for valid_ns (0: no limit). The
+ * calls that wait for it go on. What it may hold: letters, digits and -._~+/, then any number of = (RFC 6750 2.1).
+ * Errors: TERN_EINVAL (it holds something else, or is longer than 16 KiB; the question stays open), TERN_EGONE (the
+ * question was answered, or is none), TERN_ENOMEM. */
+TERN_API TERN_MUST_USE enum tern_error tern_client_token(struct tern_client *client, uint64_t question,
+                                                         struct tern_str token, uint64_t valid_ns);
+
+/* Answers it with no token: the calls that wait end with TERN_ETOKEN and why as text. The next call asks again.
+ * Errors: TERN_EGONE. */
+TERN_API enum tern_error tern_client_token_failed(struct tern_client *client, uint64_t question, const char *why);
 
 /* Borrowed until tern_client_configure or the client's end. */
 TERN_API const char *tern_client_name(const struct tern_client *client);

@@ -47,6 +47,7 @@ enum tern_error_class {
     X(EBODY_SIZE, LOCAL, "the request body was longer or shorter than announced")                                      \
     X(EBODY_MAX, LOCAL, "the response body is larger than allowed")                                                    \
     X(EFILE, LOCAL, "a file could not be read or written")                                                             \
+    X(ETOKEN, LOCAL, "no token could be had")                                                                          \
     X(EDNS_NOT_FOUND, DNS, "the host name does not exist or has no address")                                           \
     X(EDNS_FAILED, DNS, "the name servers gave no usable answer")                                                      \
     X(ECONNECT_REFUSED, CONNECT, "the connection was refused")                                                         \

@@ -1,8 +1,8 @@
 /* tern/policy.h - what a client decides about its calls beyond sending each once: where they may go, which redirects
- * they follow, what is tried again and when, whether bodies are decoded, how often a host is asked. All of it is off until asked for.
+ * they follow, what is tried again and when, whether bodies are decoded, how often a host is asked, who they say they are. All of it is off until asked for.
  *
  * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
- * for redirects, retries and decoding, by call (tern_request.policy). A member that is NULL is off. Everything is copied
+ * for redirects, retries, decoding and identity, by call (tern_request.policy). A member that is NULL is off. Everything is copied
  * but what user points at. In every struct 0 or NULL means the documented default and TERN_OFF means off.
  *
  * Host patterns: "api.example.com" is that host; "*.example.com" every host below it, not itself; "*" every host;
@@ -189,6 +189,44 @@ struct tern_hooks {
     void *user;
 };
 
+/* ---- identity ---- */
+
+#define TERN_AUTH_BASIC 1u  /* RFC 7617 */
+#define TERN_AUTH_DIGEST 2u /* RFC 7616 with MD5 or SHA-256, -sess, userhash, auth-int for bodies in memory; and RFC 2617 */
+
+struct tern_client;
+
+/* Who a call says it is: by name and password, or by a token that the user gets for it (RFC 6750). An answer 401 leads to
+ * one more attempt with the credentials, and to another one if the server says no more than that a nonce was stale; then
+ * it is delivered. tern_result.auth_reason says why a 401 was. The request's body must be one that can be sent again.
+ *
+ * The client remembers which parts of an origin want what (up to 1,024), so that later calls bring it at once. Of several
+ * challenges the strongest one is answered: Digest with SHA-256, with MD5, Basic. A part that has asked for Digest gets no
+ * Basic from then on, unless that alone is allowed.
+ *
+ * All this goes to the origin of the first URL. Beyond a redirect to another one nothing is sent, nor is a 401 answered,
+ * unless tern_redirects.keep_secrets is set. A field Authorization of the request takes the place of all of it, userinfo in
+ * its URL that of user, password and netrc (without tern_auth: as Basic). */
+struct tern_auth {
+    struct tern_str user, password; /* no controls, no colon in user. ptr NULL in user: those of netrc */
+    struct tern_str netrc;          /* the text of such a file, "machine HOST login NAME password PASSWORD", at most 1 MiB:
+                                       what ftp, GNU inetutils and curl read. Hosts are compared whole, "default" is for all
+                                       others. Who may read the file is the caller's business */
+    uint32_t schemes;               /* TERN_AUTH_*: those allowed. Basic alone is sent without being asked for. Default
+                                       Digest and Basic */
+    bool plaintext;                 /* send Basic and tokens over http too, where all can read them. Else Digest alone */
+
+    /* Asks for a token, in place of a name and password: once for all calls that want one, when there is none, when it has
+     * expired, or when an answer 401 has shown that it is no longer good (was_refused): once a call, which then goes
+     * again. Called from a step. It is answered with tern_client_token or tern_client_token_failed, from inside or later;
+     * calls wait. A call of this client that gets the token must not want it itself: give it a policy of its own.
+     * Configurations with the same function and token_user share the token; the client keeps it when it is configured
+     * anew. */
+    void (*ask_token)(void *token_user, struct tern_client *client, uint64_t question, bool was_refused);
+    void *token_user;
+    uint64_t token_wait_ns; /* a call that waits longer ends with TERN_ETOKEN. Default 30 s */
+};
+
 /* ---- all of it ---- */
 
 struct tern_policy {
@@ -202,6 +240,7 @@ struct tern_policy {
     const struct tern_rate *rate;
     const struct tern_breaker *breaker;
     const struct tern_hooks *hooks;
+    const struct tern_auth *auth;
 };
 
 #ifdef __cplusplus
