@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/base64.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -10,7 +9,6 @@
 #include "proto/request.h"
 
 #define METHOD_BYTES_MAX 64
-#define CREDENTIALS_BYTES_MAX 4096
 
 void tern_call_build_init(struct tern_call *call)
 {
@@ -20,8 +18,20 @@ void tern_call_build_init(struct tern_call *call)
     tern_fields_init(&call->fields, TERN_REQUEST_FIELDS_MAX, TERN_REQUEST_HEAD_BYTES_MAX);
 }
 
+/* Requests hold secrets. */
+static void wipe(struct tern_buf *buf)
+{
+    if (buf->data != NULL)
+        tern_mem_wipe(buf->data, buf->cap);
+}
+
 void tern_call_build_deinit(struct tern_call *call)
 {
+    tern_identity_end(call);
+    wipe(&call->url.buf);
+    wipe(&call->next_url.buf);
+    wipe(&call->own.bytes);
+    wipe(&call->fields.bytes);
     tern_url_deinit(&call->url);
     tern_url_deinit(&call->next_url);
     tern_keep_deinit(&call->hop_texts);
@@ -215,7 +225,9 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
         call->decoding.policy = &call->own_decoding;
         error = tern_settings_check_decoding(&call->own_decoding, why);
     }
-    return error;
+    tern_identity_end(call);
+    return error == TERN_OK && policy != NULL && policy->auth != NULL ? tern_identity_take(call, policy->auth, why)
+                                                                      : error;
 }
 
 enum tern_error tern_call_build(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
@@ -263,26 +275,13 @@ static enum tern_error add_accept_encoding(struct tern_call *call)
     return tern_fields_add(&call->fields, name, value, 0);
 }
 
-/* Userinfo in the URL is Basic credentials (RFC 7617), unless the request has its own. */
-static enum tern_error add_userinfo(struct tern_call *call)
+/* The attempt's credentials, if it has any. */
+static enum tern_error add_identity(struct tern_call *call)
 {
-    struct tern_buf plain, value;
-    enum tern_error error;
-
-    if (call->result.hop > 1 || call->url.user.ptr == NULL || is_own(call, TERN_STR("Authorization")))
+    if (call->identity == NULL || call->identity->value.len == 0)
         return TERN_OK;
-    tern_buf_init(&plain, CREDENTIALS_BYTES_MAX);
-    tern_buf_init(&value, 2 * CREDENTIALS_BYTES_MAX);
-    if ((error = tern_percent_decode(&plain, call->url.user)) == TERN_OK &&
-        (error = tern_buf_append_byte(&plain, ':')) == TERN_OK &&
-        (error = tern_percent_decode(&plain, call->url.password)) == TERN_OK &&
-        (error = tern_buf_append_str(&value, TERN_STR("Basic "))) == TERN_OK &&
-        (error = tern_base64_append(&value, plain.data + plain.head, plain.len)) == TERN_OK)
-        error = tern_fields_add(&call->fields, TERN_STR("Authorization"),
-                                tern_str_n(value.data + value.head, value.len), TERN_FIELD_SECRET);
-    tern_buf_deinit(&plain);
-    tern_buf_deinit(&value);
-    return error;
+    return tern_fields_add(&call->fields, TERN_STR("Authorization"), tern_buf_view(&call->identity->value),
+                           TERN_FIELD_SECRET);
 }
 
 /* Secrets belong to the origin that they were given for. */
@@ -303,15 +302,14 @@ static size_t count_trailers(const struct tern_call *call)
 static enum tern_error add_all(struct tern_call *call)
 {
     const struct tern_client_config *config = &call->profile->config;
-    bool has_userinfo = call->result.hop == 1 && call->url.user.ptr != NULL;
     enum tern_error error;
 
     tern_fields_clear(&call->fields);
-    if ((error = add_userinfo(call)) != TERN_OK)
+    if ((error = add_identity(call)) != TERN_OK)
         return error;
     for (size_t i = 0; i < config->field_count; i++) {
         const struct tern_field *field = &config->fields[i];
-        bool is_ours = has_userinfo && tern_str_ieq(field->name, TERN_STR("Authorization"));
+        bool is_ours = call->identity != NULL && tern_str_ieq(field->name, TERN_STR("Authorization"));
 
         if (!is_ours && !is_own(call, field->name) && !is_withheld(call, field) &&
             (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
@@ -335,7 +333,7 @@ static enum tern_error choose_fields(struct tern_call *call, const struct tern_f
     const struct tern_client_config *config = &call->profile->config;
     enum tern_error error;
 
-    if (call->own.count == 0 && call->url.user.ptr == NULL && !call->drops_secrets && call->decoding.policy == NULL) {
+    if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL) {
         *fields = config->fields;
         *count = config->field_count;
         return TERN_OK;

@@ -72,6 +72,7 @@ static void finish(struct tern_call *call, bool is_silent)
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
     tern_call_admission_end(call, NULL);
+    tern_identity_end(call);
     tern_settings_release(call->settings);
     call->settings = NULL;
     forget_hops(call);
@@ -416,6 +417,14 @@ static const struct tern_exchange_events quiet_events = {
     .on_end = on_exchange_end,
 };
 
+/* Before an attempt: the call ends as its result's fault says. */
+static bool stop(struct tern_call *call)
+{
+    set_state(call, TERN_CALL_ENDING);
+    finish(call, false);
+    return false;
+}
+
 /* Every attempt of every hop passes it, before DNS. */
 static bool passes_gate(struct tern_call *call)
 {
@@ -427,22 +436,17 @@ static bool passes_gate(struct tern_call *call)
         return true;
     tern_fault_set(&call->result.fault, TERN_EGATE, "%s://%s: %s", call->origin.is_secure ? "https" : "http",
                    tern_escape(shown, sizeof(shown), call->url.authority), refusal);
-    set_state(call, TERN_CALL_ENDING);
-    finish(call, false);
-    return false;
+    return stop(call);
 }
 
 /* False: it has ended, or asks again when its delay is over. */
-static bool is_admitted(struct tern_call *call)
+static bool has_leave(struct tern_call *call, bool (*ask)(struct tern_call *, uint64_t *, struct tern_fault *))
 {
     struct tern_client *client = call->client;
     uint64_t at_ns;
 
-    if (!tern_call_admit(call, &at_ns, &call->result.fault)) {
-        set_state(call, TERN_CALL_ENDING);
-        finish(call, false);
-        return false;
-    }
+    if (!ask(call, &at_ns, &call->result.fault))
+        return stop(call);
     if (at_ns <= client->engine->now_ns || call->state != TERN_CALL_NEW)
         return call->state == TERN_CALL_NEW;
     if (at_ns != TERN_OFF)
@@ -457,8 +461,12 @@ static void begin_attempt(struct tern_call *call)
     struct tern_fault why = {0};
     enum tern_error error;
 
-    if (!passes_gate(call) || !is_admitted(call))
+    if (!passes_gate(call) || !has_leave(call, tern_identity_await) || !has_leave(call, tern_call_admit))
         return;
+    if (tern_identity_sign(call, &call->result.fault) != TERN_OK) {
+        stop(call);
+        return;
+    }
     if (call->is_upgraded && call->result.attempt == 1)
         tern_call_trace(call, "%s wants TLS alone (HSTS): http became https", call->origin.host.text);
     tern_call_hook_request(call);

@@ -18,6 +18,7 @@
 #include "client/body.h"
 #include "client/client.h"
 #include "client/decoding.h"
+#include "client/identity.h"
 
 /* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not
  * loop. */
@@ -32,7 +33,7 @@
 #define TERN_DISCARD_BYTES_MAX (64 * 1024)
 
 /* What follows once the present response is out of the way. */
-enum tern_call_next { TERN_CALL_NEXT_NONE, TERN_CALL_NEXT_RETRY, TERN_CALL_NEXT_HOP };
+enum tern_call_next { TERN_CALL_NEXT_NONE, TERN_CALL_NEXT_RETRY, TERN_CALL_NEXT_AUTH, TERN_CALL_NEXT_HOP };
 
 enum tern_call_state { TERN_CALL_NEW, TERN_CALL_RUNNING, TERN_CALL_DECODING, TERN_CALL_ENDING, TERN_CALL_DONE };
 
@@ -81,6 +82,7 @@ struct tern_call {
     bool was_answered;     /* something of a response was shown to the user: no other attempt */
 
     struct tern_decoding_state decoding;
+    struct tern_identity *identity; /* NULL: it has no credentials */
 
     /* Policy. */
     struct tern_decoding own_decoding;

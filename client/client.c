@@ -41,6 +41,8 @@ static void release(struct tern_client *client)
     tern_pool_deinit(&client->pool);
     tern_hosts_deinit(&client->hosts);
     tern_hsts_deinit(&client->hsts);
+    tern_spaces_deinit(&client->spaces);
+    tern_tokens_deinit(&client->tokens);
     tern_settings_release(client->settings);
     client->settings = NULL;
     tern_engine_remove_member(client->engine, &client->member);
@@ -143,6 +145,8 @@ enum tern_error tern_client_new_with(struct tern_engine *engine, const struct te
     }
     tern_hosts_init(&client->hosts, engine->hash_seed);
     tern_hsts_init(&client->hsts, engine->hash_seed);
+    tern_spaces_init(&client->spaces, engine->hash_seed);
+    tern_tokens_init(&client->tokens, engine->hash_seed);
     tern_rand_seed(&client->rand,
                    tern_hash_bytes(engine->hash_seed, &engine->member_count, sizeof(engine->member_count)));
     engine->calls.on_cancel = tern_call_on_post_cancel;

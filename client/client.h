@@ -10,7 +10,9 @@
 #include "base/rand.h"
 #include "client/hosts.h"
 #include "client/settings.h"
+#include "client/tokens.h"
 #include "policy/hsts.h"
+#include "policy/spaces.h"
 #include "pool/pool.h"
 
 /* Ended calls kept with their memory for the next ones: a service's usual concurrency. */
@@ -37,6 +39,8 @@ struct tern_client {
     uint32_t call_count;
     struct tern_hosts hosts;
     struct tern_hsts hsts;
+    struct tern_spaces spaces;
+    struct tern_tokens tokens;
     uint32_t retrying_count; /* of them: between their first failure and their end */
     struct tern_rand rand;   /* for jitter */
     struct tern_client_stats stats;

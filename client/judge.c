@@ -50,6 +50,8 @@ enum tern_error tern_call_settle(struct tern_call *call)
     call->site = tern_settings_site(call->settings, &call->origin.host);
     call->profile = call->site->profile;
     call->result.host_config = call->site->pattern;
+    if ((error = tern_identity_settle(call)) != TERN_OK)
+        return error;
     tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
     if (call->has_own_policy)
         return TERN_OK;
@@ -256,25 +258,11 @@ static void drop_body_fields(struct tern_call *call)
         tern_fields_remove(&call->own, tern_str(names[i]));
 }
 
-/* What the first URL's userinfo said holds for its origin, though the next URL does not say it. */
-static enum tern_error keep_credentials(struct tern_call *call)
-{
-    struct tern_str name = TERN_STR("Authorization");
-    struct tern_str value = tern_fields_value(&call->fields, name);
-
-    if (call->result.hop > 2 || call->url.user.ptr == NULL || value.ptr == NULL ||
-        tern_fields_value(&call->own, name).ptr != NULL)
-        return TERN_OK;
-    return tern_fields_add(&call->own, name, value, TERN_FIELD_SECRET);
-}
-
 static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *why)
 {
     struct tern_url old = call->url;
-    enum tern_error error = keep_credentials(call);
+    enum tern_error error;
 
-    if (error != TERN_OK)
-        return tern_fault_plain(why, error);
     call->client->stats.redirected++;
     call->url = call->next_url;
     call->next_url = old; /* its memory serves the next hop */
@@ -300,6 +288,8 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head)
 {
     hear_hsts(call, head);
+    if (tern_identity_judge(call, head))
+        return true;
     if (call->redirects_policy != NULL && judge_redirect(call, head))
         return true;
     return call->retries_policy != NULL &&
@@ -308,7 +298,7 @@ bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head)
 
 enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault *why)
 {
-    bool is_hop = call->next == TERN_CALL_NEXT_HOP;
+    bool is_hop = call->next == TERN_CALL_NEXT_HOP, is_auth = call->next == TERN_CALL_NEXT_AUTH;
     struct tern_result *result = &call->result;
     const struct tern_retry retry = {.attempt = result->attempt + 1,
                                      .delay_ns = call->delay_ns,
@@ -328,6 +318,8 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
 
         if (error != TERN_OK)
             return error;
+    } else if (is_auth) {
+        call->client->stats.challenged++;
     } else {
         tell_retry(call, &retry);
     }

@@ -146,6 +146,18 @@ static enum tern_error take_gate(struct tern_site *site, const struct tern_gate 
     return tern_gate_compile(rules, from, &profile->keep, why);
 }
 
+static enum tern_error take_auth(struct tern_settings *settings, struct tern_site *site, const struct tern_auth *from,
+                                 struct tern_fault *why)
+{
+    struct tern_auth_rules *rules = tern_keep_alloc(&settings->keep, sizeof(*rules));
+
+    if (rules == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    site->auth = rules;
+    site->policy.auth = &rules->config;
+    return tern_auth_compile(rules, from, &settings->keep, why);
+}
+
 static enum tern_error take_rate(struct tern_settings *settings, struct tern_site *site, const struct tern_rate *from,
                                  struct tern_fault *why)
 {
@@ -215,6 +227,8 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
     }
     if (error == TERN_OK && from->decoding != NULL)
         error = take_decoding(settings, site, from->decoding, why);
+    if (error == TERN_OK && from->auth != NULL)
+        error = take_auth(settings, site, from->auth, why);
     return error;
 }
 
@@ -252,6 +266,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(rate);
     OVERRIDE(breaker);
     OVERRIDE(hooks);
+    OVERRIDE(auth);
 }
 
 static bool has_field(const struct tern_client_config *config, struct tern_str name)

@@ -5,6 +5,7 @@
 #define TERN_CLIENT_SETTINGS_H
 
 #include "base/keep.h"
+#include "policy/auth.h"
 #include "policy/gate.h"
 #include "pool/profile.h"
 
@@ -15,6 +16,7 @@ struct tern_site {
     struct tern_profile *profile;       /* owned count */
     struct tern_policy policy;          /* every default filled in */
     const struct tern_gate_rules *gate; /* policy.gate, compiled. The profile's: its connections may outlive these */
+    const struct tern_auth_rules *auth; /* policy.auth, compiled */
 };
 
 struct tern_settings {

@@ -43,7 +43,7 @@ static bool is_token68_byte(char c)
 
 static bool take_token68(struct tern_str *rest, struct tern_str *out)
 {
-    struct tern_str at = *rest;
+    struct tern_str at = *rest, taken;
     size_t len = 0;
 
     while (len < at.len && is_token68_byte(at.ptr[len]))
@@ -52,9 +52,10 @@ static bool take_token68(struct tern_str *rest, struct tern_str *out)
         return false;
     while (len < at.len && at.ptr[len] == '=')
         len++;
-    *out = take(&at, len);
+    taken = take(&at, len);
     if (!ends_element(&at))
         return false;
+    *out = taken;
     *rest = at;
     return true;
 }
@@ -121,7 +122,7 @@ static bool is_scheme(struct tern_str rest)
 bool tern_challenge_next(struct tern_str *rest, struct tern_challenge *out)
 {
     struct tern_auth_param param;
-    const char *begin;
+    const char *begin, *end;
 
     *out = (struct tern_challenge){.params = {"", 0}};
     skip_commas(rest);
@@ -131,13 +132,14 @@ bool tern_challenge_next(struct tern_str *rest, struct tern_challenge *out)
     }
     out->scheme = take(rest, tern_token_length(*rest));
     skip_blanks(rest);
-    begin = rest->ptr;
+    begin = end = rest->ptr;
     if (!starts_with(*rest, ',') && !tern_auth_param_next(&(struct tern_str){rest->ptr, rest->len}, &param) &&
         take_token68(rest, &out->token68))
         return true;
     while (tern_auth_param_next(rest, &param))
-        out->params = tern_str_n(begin, (size_t)(rest->ptr - begin));
-    if (rest->len == 0 || is_scheme(*rest))
+        end = rest->ptr;
+    out->params = tern_str_n(begin, (size_t)(end - begin));
+    if (rest->len == 0 || (is_scheme(*rest) && memchr(end, ',', (size_t)(rest->ptr - end)) != NULL))
         return true;
     *rest = tern_str_from(*rest, rest->len);
     return false;

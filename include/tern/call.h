@@ -153,8 +153,9 @@ struct tern_result {
     size_t hop_count;
     const char *host_config; /* the pattern of the tern_host_config that held for the last hop, or NULL: none did.
                                 Borrowed until on_done returns */
-    const char *auth_reason; /* why an answer 401 was not answered with credentials (tern_auth), static text; else NULL */
-    uint16_t status;         /* of the final head, 0 if none came */
+    const char
+        *auth_reason; /* why an answer 401 was not answered with credentials (tern_auth), static text; else NULL */
+    uint16_t status;  /* of the final head, 0 if none came */
     enum tern_http_version version;
     struct tern_times times;
 

@@ -191,8 +191,9 @@ struct tern_hooks {
 
 /* ---- identity ---- */
 
-#define TERN_AUTH_BASIC 1u  /* RFC 7617 */
-#define TERN_AUTH_DIGEST 2u /* RFC 7616 with MD5 or SHA-256, -sess, userhash, auth-int for bodies in memory; and RFC 2617 */
+#define TERN_AUTH_BASIC 1u /* RFC 7617 */
+#define TERN_AUTH_DIGEST                                                                                               \
+    2u /* RFC 7616 with MD5 or SHA-256, -sess, userhash, auth-int for bodies in memory; and RFC 2617 */
 
 struct tern_client;
 
@@ -209,12 +210,12 @@ struct tern_client;
  * its URL that of user, password and netrc (without tern_auth: as Basic). */
 struct tern_auth {
     struct tern_str user, password; /* no controls, no colon in user. ptr NULL in user: those of netrc */
-    struct tern_str netrc;          /* the text of such a file, "machine HOST login NAME password PASSWORD", at most 1 MiB:
+    struct tern_str netrc; /* the text of such a file, "machine HOST login NAME password PASSWORD", at most 1 MiB:
                                        what ftp, GNU inetutils and curl read. Hosts are compared whole, "default" is for all
                                        others. Who may read the file is the caller's business */
-    uint32_t schemes;               /* TERN_AUTH_*: those allowed. Basic alone is sent without being asked for. Default
+    uint32_t schemes;      /* TERN_AUTH_*: those allowed. Basic alone is sent without being asked for. Default
                                        Digest and Basic */
-    bool plaintext;                 /* send Basic and tokens over http too, where all can read them. Else Digest alone */
+    bool plaintext;        /* send Basic and tokens over http too, where all can read them. Else Digest alone */
 
     /* Asks for a token, in place of a name and password: once for all calls that want one, when there is none, when it has
      * expired, or when an answer 401 has shown that it is no longer good (was_refused): once a call, which then goes

@@ -95,8 +95,8 @@ static void test_secrets_stay_with_their_origin_for_good(void **state)
     simio_forget(a);
     redirect(&s, a, 307, "http://a.test/same", "");
     simio_expect(a,
-                 "GET /same HTTP/1.1\r\nHost: virtual.test\r\nAccept: */*\r\nX-Key: k\r\nCookie: c=1\r\nX-Plain: p\r\n"
-                 "Authorization: Basic dTpw\r\n\r\n");
+                 "GET /same HTTP/1.1\r\nHost: virtual.test\r\nAuthorization: Basic dTpw\r\nAccept: */*\r\nX-Key: k\r\n"
+                 "Cookie: c=1\r\nX-Plain: p\r\n\r\n");
     redirect(&s, a, 307, "http://x:y@b.test/", "");
     b = scenario_accept_at(&s, B_ADDRESS);
     simio_expect(b, "GET / HTTP/1.1\r\nHost: b.test\r\nAccept: */*\r\nX-Plain: p\r\n\r\n");
