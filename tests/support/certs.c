@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tls/mbedtls_material.h"
+
 #define DER_MAX (512 * 1024)
 
 static void must(int code, const char *what)
@@ -34,6 +36,7 @@ static void *grab(size_t count, size_t size)
 
 static void make_key(mbedtls_pk_context *key, unsigned rsa_bits)
 {
+    must(tern_tls_mbedtls_ready(NULL) == TERN_OK ? 0 : -1, "mbedtls_ready"); /* a test may begin with a key */
     mbedtls_pk_init(key);
     if (rsa_bits != 0) {
         must(mbedtls_pk_setup(key, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA)), "pk_setup");
