@@ -132,6 +132,34 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
     tern_bucket_drop_if_empty(bucket);
 }
 
+/* A connection that is there already passes the gate as one that is dialled does. */
+static enum tern_error check_reuse(const struct tern_exchange *exchange, const struct tern_conn *conn,
+                                   struct tern_fault *why)
+{
+    const char *refusal = tern_address_refused(exchange->profile, exchange->origin, &conn->tcp.peer);
+
+    if (refusal == NULL)
+        return TERN_OK;
+    return tern_fault_set(why, TERN_EGATE, "%s at %s: %s", exchange->origin->host.text, tern_conn_remote(conn),
+                          refusal);
+}
+
+/* The first waiter that may have this connection. Whom the gate refuses it ends, from a task of its own. */
+static struct tern_exchange *first_waiter(const struct tern_conn *conn)
+{
+    struct tern_exchange *exchange;
+    struct tern_fault why;
+
+    while ((exchange = tern_waiters_first(conn->bucket, conn)) != NULL && conn->uses > 0 &&
+           check_reuse(exchange, conn, &why) != TERN_OK) {
+        (void)tern_waiters_remove(exchange);
+        exchange->bucket = NULL;
+        tern_exchange_waited(exchange, NULL);
+        tern_exchange_fail_later(exchange, TERN_PHASE_POOL, &why);
+    }
+    return exchange;
+}
+
 /* Gives the waiter the connection, which dial, if not NULL, has brought it. Its own dial goes on for another waiter, or for
  * the pool. */
 static void serve(struct tern_exchange *exchange, struct tern_conn *conn, const struct tern_dial_report *dial)
@@ -179,8 +207,7 @@ void tern_pool_share(struct tern_conn *conn)
         return;
     conn->is_sharing = true;
     tern_waiters_had_turn(conn->bucket);
-    while (conn->state == TERN_CONN_ACTIVE && tern_conn_room(conn) > 0 &&
-           (exchange = tern_waiters_first(conn->bucket, conn)) != NULL) {
+    while (conn->state == TERN_CONN_ACTIVE && tern_conn_room(conn) > 0 && (exchange = first_waiter(conn)) != NULL) {
         if (tern_waiters_must_yield(conn))
             yield(conn);
         else
@@ -197,7 +224,7 @@ void tern_pool_share(struct tern_conn *conn)
 
 void tern_pool_offer(struct tern_pool *pool, struct tern_conn *conn)
 {
-    struct tern_exchange *exchange = tern_waiters_first(conn->bucket, conn);
+    struct tern_exchange *exchange = first_waiter(conn);
 
     tern_waiters_had_turn(conn->bucket);
     if (!tern_conn_is_usable(conn, pool->engine->now_ns)) {
@@ -317,7 +344,6 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     struct tern_pool *pool = TERN_CONTAINER_OF(transport, struct tern_pool, transport);
     struct tern_bucket *bucket;
     struct tern_conn *conn;
-    const char *refusal;
     enum tern_error error;
 
     tern_exchange_begin(exchange, transport);
@@ -328,14 +354,10 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
         return tern_fault_plain(why, TERN_ENOMEM);
     /* Where one has room nobody waits but for a fresh one. */
     conn = exchange->is_fresh ? NULL : find_ready(pool, bucket);
-    if (conn != NULL &&
-        (refusal = tern_address_refused(exchange->profile, exchange->origin, &conn->tcp.peer)) != NULL) {
-        enum tern_error refused = tern_fault_set(why, TERN_EGATE, "%s at %s: %s", exchange->origin->host.text,
-                                                 tern_conn_remote(conn), refusal);
-
+    if (conn != NULL && (error = check_reuse(exchange, conn, why)) != TERN_OK) {
         if (conn->state == TERN_CONN_IDLE) /* it was taken off the lists */
             tern_conn_close(conn, true);
-        return refused;
+        return error;
     }
     if (conn != NULL) {
         exchange->bucket = bucket;

@@ -144,6 +144,34 @@ static void test_own_function_is_asked_at_dial_and_at_reuse(void **state)
     scenario_close(&s);
 }
 
+/* Who waited while the gate changed its mind does not get the connection that becomes free. */
+static void test_own_function_is_asked_for_who_waited(void **state)
+{
+    struct opinion opinion = {0};
+    const struct tern_gate gate = {.check = check, .user = &opinion};
+    const struct tern_policy policy = {.gate = &gate};
+    struct scenario s;
+    struct seen *waiting[2];
+    struct simio_peer *peer;
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy, .limits = {.connections_per_host_max = 1}});
+    scenario_get(&s, "http://a.test/");
+    peer = scenario_accept(&s);
+    for (int i = 0; i < 2; i++)
+        waiting[i] = scenario_get(&s, "http://a.test/");
+    opinion.of_addresses = "not today";
+    simio_say(peer, "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, 0);
+    for (int i = 0; i < 2; i++)
+        refused(waiting[i], "POOL", "a.test at 192.0.2.1:80: not today");
+    assert_int_equal(opinion.asked_addresses, 3);
+    opinion.of_addresses = NULL;
+    scenario_get(&s, "http://a.test/");
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 1); /* nothing is wrong with it for others */
+    scenario_close(&s);
+}
+
 /* A connection made without a gate is none of those that a gate let through. */
 static void test_a_new_gate_means_new_connections(void **state)
 {
@@ -194,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_each_hop_passes_it),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_own_function_is_asked_at_dial_and_at_reuse),
+        cmocka_unit_test(test_own_function_is_asked_for_who_waited),
         cmocka_unit_test(test_a_new_gate_means_new_connections),
         cmocka_unit_test(test_patterns_that_cannot_be_right),
     };
