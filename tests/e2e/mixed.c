@@ -26,7 +26,7 @@
 #define URL_MAX 1024
 #define BODY_BYTES 5000
 #define AT_ONCE_MAX 10000
-#define FAILURES_SHOWN 20
+#define FAILURES_SHOWN 64
 
 enum kind { GET, POST, KINDS };
 
