@@ -79,6 +79,7 @@ static void open_with(struct scenario *s, bool is_h2, const struct tern_limits *
 {
     struct tern_client_config config = {.policy = &policy, .user_agent = ""};
 
+    torture_fixture_keeps_memory(); /* what is sent and what was taken */
     if (is_h2)
         config.http_mode = TERN_HTTP_MODE_2_ONLY;
     if (limits != NULL)
