@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Which lines and branches the tests reach, by folder, and which lines none does.
+"""Which lines and branches the tests reach, by folder, and which lines and branches none does.
 
-    tools/coverage.py BUILD      after a run of the tests in a build with --coverage
+    tools/coverage.py BUILD [FOLDER...]      after a run of the tests in a build with --coverage
 
-Lines that only an abort reaches (assertions) have no branches of their own: gcov does not count what the compiler adds
-for them, since asserts are macros of one line; their second branch counts as one that is not reached.
+The branches of a line with TERN_ASSERT do not count: its other side is a mistake of tern's own, which ends the process,
+and no test may reach it. Everything else counts as gcov has it; behind a line's number stands which of its branches
+were not taken, in the order of evaluation, each condition's "true" and "false" as the compiler laid them out.
 """
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -34,6 +36,12 @@ def read(build):
     return files
 
 
+@functools.cache
+def lines_with_asserts(path):
+    with open(path, encoding="utf-8") as source:
+        return {n for n, line in enumerate(source, 1) if "TERN_ASSERT(" in line}
+
+
 def add(files, report, build):
     for file in report["files"]:
         path = pathlib.Path(os.path.normpath(os.path.join(report["current_working_directory"], file["file"])))
@@ -43,8 +51,10 @@ def add(files, report, build):
         if name.split("/")[0] not in FOLDERS:
             continue
         lines = files[name]
+        asserts = lines_with_asserts(path)
         for line in file["lines"]:
-            taken = [branch["count"] > 0 for branch in line["branches"]]
+            counted = [] if line["line_number"] in asserts else line["branches"]
+            taken = [branch["count"] > 0 for branch in counted]
             old = lines.get(line["line_number"])
             if old is None:
                 lines[line["line_number"]] = [line["count"], taken]
@@ -65,9 +75,10 @@ def ranges(numbers):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     files = read(sys.argv[1])
+    wanted = sys.argv[2:] or FOLDERS
     total = collections.defaultdict(lambda: [0, 0, 0, 0])
     for name, lines in sorted(files.items()):
         missed = sorted(n for n, line in lines.items() if line[0] == 0)
@@ -76,8 +87,14 @@ def main():
         count[1] += len(lines) - len(missed)
         count[2] += sum(len(line[1]) for line in lines.values())
         count[3] += sum(sum(line[1]) for line in lines.values())
+        if name.split("/")[0] not in wanted:
+            continue
         if missed:
             print(f"{name}: {ranges(missed)}")
+        half = [f"{n}[{ranges(i for i, is_taken in enumerate(line[1]) if not is_taken)}]"
+                for n, line in sorted(lines.items()) if line[0] != 0 and not all(line[1])]
+        if half:
+            print(f"{name}, branches: {', '.join(half)}")
     print(f"\n{'folder':10} {'lines':>7} {'reached':>8} {'branches':>9} {'reached':>8}")
     for folder in FOLDERS:
         if folder in total:

@@ -27,6 +27,14 @@
 #define SAMPLE_FAILURES 3 /* and so many failures of each mode */
 #define SAMPLE_NS (100 * TERN_MS)
 
+/* The children of a coverage build write down what they reached before they go. */
+#ifdef TERN_COVERAGE
+#include <gcov.h>
+#define leave(status) (__gcov_dump(), _exit(status))
+#else
+#define leave(status) _exit(status)
+#endif
+
 /* Room between cmocka's frames and the test's, see play_test. */
 #define STACK_GAP (64 * 1024)
 
@@ -151,7 +159,7 @@ static int the_end(void **state)
     faultmem_never_fail();
     if (!simio_shut_down_all()) {
         now.progress->unchecked++;
-        _exit(0); /* inside of a callback: there is no way back to the loop */
+        leave(0); /* inside of a callback: there is no way back to the loop */
     }
     scenario_all_ended();
     simio_free_all();
@@ -217,7 +225,7 @@ static void run_from(const struct mode *mode, uint64_t n, const struct spread *s
     for (uint32_t runs = 0; runs < spread->most && run_once(mode, n); runs++) {
         progress->runs++;
         if (progress->found != 0)
-            _exit(1);
+            leave(1);
         if (real_ns() >= spread->until_ns)
             break;
         n += spread->step;
@@ -263,16 +271,17 @@ static void count_failures(const struct mode *mode)
 
 struct plan {
     const char *program, *only_test, *only_mode;
-    uint64_t only_n, seconds;
+    uint64_t only_n, seconds, operations;
     bool is_sample;
     struct tern_rand rand;
     uint64_t runs, total, found, unchecked, tests;
 };
 
-/* A sample is for quick tests. */
+/* A sample is for quick tests, and a bound on operations for tests that have fewer. */
 static bool is_too_slow(const struct plan *plan)
 {
-    return plan->is_sample && now.progress->plain_ns > SAMPLE_NS;
+    return (plan->is_sample && now.progress->plain_ns > SAMPLE_NS) ||
+           (plan->operations != 0 && now.progress->total > plan->operations);
 }
 
 /* In a child: the count, then the failures from n on. */
@@ -290,21 +299,23 @@ static int in_child(const struct mode *mode, uint64_t n, bool is_random, struct 
 
         silence(plan->only_n != 0 ? -1 : output);
         count_failures(mode);
+        if (is_too_slow(plan))
+            leave(0);
         if (plan->only_n != 0) {
             spread.most = 1;
         } else if (plan->is_sample) {
-            if (is_too_slow(plan))
-                _exit(0);
             spread.most = SAMPLE_FAILURES;
             spread.step = 1 + progress->total / SAMPLE_FAILURES;
         } else if (plan->seconds != 0) {
             spread.until_ns = real_ns() + plan->seconds * TERN_S;
             spread.step = 1 + progress->total * progress->plain_ns / (plan->seconds * TERN_S);
+        } else if (plan->operations != 0) {
+            spread.step = 1 + progress->total * progress->total / plan->operations;
         }
         if (is_random)
             n = 1 + tern_rand_below(&plan->rand, spread.step);
         run_from(mode, n, &spread);
-        _exit(0);
+        leave(0);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return -1;
@@ -371,10 +382,11 @@ static void read_only(struct plan *plan)
 
 static int torture(const struct CMUnitTest *tests, size_t count, const char *wanted)
 {
-    const char *seconds = getenv("TERN_TORTURE_SECONDS");
+    const char *seconds = getenv("TERN_TORTURE_SECONDS"), *operations = getenv("TERN_TORTURE_OPERATIONS");
     struct plan plan = {.program = program_invocation_name,
                         .is_sample = strcmp(wanted, "all") != 0,
-                        .seconds = seconds != NULL ? strtoull(seconds, NULL, 10) : 0};
+                        .seconds = seconds != NULL ? strtoull(seconds, NULL, 10) : 0,
+                        .operations = operations != NULL ? strtoull(operations, NULL, 10) : 0};
     char path[] = "/tmp/tern-torture.XXXXXX";
     int output = mkostemp(path, O_APPEND | O_CLOEXEC);
 
