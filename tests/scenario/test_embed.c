@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/str.h"
 #include "tests/support/scenario.h"
 #include "tests/support/torture.h"
 
@@ -108,9 +109,6 @@ static void test_perform(void **state)
 
     (void)state;
     torture_fixture_keeps_memory(); /* response */
-    torture_fixture_keeps_memory(); /* response */
-    torture_fixture_keeps_memory(); /* response */
-    torture_fixture_keeps_memory(); /* response */
     scenario_open(&s, NULL);
     other = scenario_start_only(&s, &(struct tern_request){.url = URL});
     simio_serve(s.sim, SCENARIO_ADDRESS, answer_hi, NULL);
@@ -138,6 +136,38 @@ static void test_perform(void **state)
     tern_response_free(response);
     tern_response_free(NULL);
     scenario_close(&s);
+}
+
+static void redirect_once(struct simio_peer *peer, void *user)
+{
+    bool was_asked = scenario_heard(peer, "GET /next ");
+
+    (void)user;
+    simio_forget(peer);
+    simio_say(peer, was_asked ? OK_HI : "HTTP/1.1 301 X\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* A response is the user's own: what it says of the way here outlives the call, and the client. */
+static void test_perform_keeps_the_way(void **state)
+{
+    const struct tern_redirects follow = {0};
+    const struct tern_policy policy = {.redirects = &follow};
+    struct scenario s;
+    struct tern_response *response = NULL;
+
+    (void)state;
+    torture_fixture_keeps_memory(); /* response */
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy});
+    simio_serve(s.sim, SCENARIO_ADDRESS, redirect_once, NULL);
+    assert_int_equal(tern_perform(s.client, &(struct tern_request){.url = URL}, 0, &response, NULL), TERN_OK);
+    scenario_close(&s);
+    assert_int_equal(response->result.hop, 2);
+    assert_int_equal(response->result.hop_count, 1);
+    assert_int_equal(response->result.hops[0].status, 301);
+    assert_true(tern_str_eq(response->result.hops[0].from, URL));
+    assert_true(tern_str_eq(response->result.hops[0].to, TERN_STR("http://a.test/next")));
+    assert_string_equal(response->body, "hi");
+    tern_response_free(response);
 }
 
 /* ---- the engine's end ---- */
@@ -584,6 +614,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_collected_response),
         cmocka_unit_test(test_perform),
+        cmocka_unit_test(test_perform_keeps_the_way),
         cmocka_unit_test(test_shutdown_ends_each_call_through_its_callback),
         cmocka_unit_test(test_free_without_shutdown_ends_them_silently),
         cmocka_unit_test(test_fork_ends_each_call_without_a_byte),

@@ -99,6 +99,25 @@ static void test_addresses(void **state)
     scenario_close(&s);
 }
 
+/* Of both families; a Unix socket is the configuration's own choice, and no address. */
+static void test_addresses_of_every_kind(void **state)
+{
+    const struct tern_gate gate = {.public_only = true};
+    const struct tern_policy policy = {.gate = &gate};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, &gate);
+    fakedns_answer(s.servers, "six.test", "fd00::1", 60);
+    refused(scenario_get(&s, "http://six.test/"), "CONNECT", "six.test at [fd00::1]:80: the address is not a public");
+    scenario_close(&s);
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy, .unix_socket = "/run/a.sock"});
+    simio_listen(s.sim, "unix:/run/a.sock");
+    seen_is(scenario_get(&s, "http://a.test/"), "");
+    assert_non_null(simio_accept(s.sim, "unix:/run/a.sock"));
+    scenario_close(&s);
+}
+
 struct opinion {
     const char *of_urls, *of_addresses;
     int asked_urls, asked_addresses;
@@ -221,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_each_hop_passes_it),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_addresses_of_every_kind),
         cmocka_unit_test(test_own_function_is_asked_at_dial_and_at_reuse),
         cmocka_unit_test(test_own_function_is_asked_for_who_waited),
         cmocka_unit_test(test_a_new_gate_means_new_connections),

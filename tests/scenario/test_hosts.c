@@ -108,6 +108,34 @@ static void test_a_redirect_changes_it(void **state)
     scenario_close(&s);
 }
 
+/* Where a host's connections go is its own matter too: so are its certificates, which nobody else may trust. */
+static void test_connections_by_host(void **state)
+{
+    const struct tern_connect_to elsewhere = {.to_host = "192.0.2.2", .to_port = 8080};
+    const struct tern_client_config through = {.connect_to = &elsewhere, .connect_to_count = 1};
+    const struct tern_client_config broken = {.tls = {.ca_file = "/nonexistent/ca.pem"}};
+    const struct tern_host_config hosts[] = {{"b.test", &through}, {"x.b.test", &broken}};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &(struct tern_client_config){.hosts = hosts, .host_count = 2, .tls = {.insecure = true}});
+    simio_listen(s.sim, "192.0.2.2:8080");
+    simio_listen(s.sim, "192.0.2.2:443");
+    call = scenario_get(&s, "http://b.test/");
+    simio_say(scenario_accept_at(&s, "192.0.2.2:8080"), "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "head 204 | done");
+    scenario_get(&s, "http://x.b.test/");
+    assert_non_null(simio_accept(s.sim, B_ADDRESS));
+    call = scenario_get(&s, "https://x.b.test/");
+    scenario_run(&s, TERN_S);
+    assert_int_equal(call->result.fault.error, TERN_ETLS_TRUST); /* and not the client's "insecure" */
+    scenario_get(&s, "https://y.x.b.test/");
+    assert_non_null(simio_accept(s.sim, "192.0.2.2:443"));
+    scenario_close(&s);
+}
+
 static void test_policies_by_host(void **state)
 {
     const struct tern_redirects follow = {0};
@@ -156,8 +184,11 @@ static void test_refused_configurations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_most_specific_pattern_holds), cmocka_unit_test(test_fields_are_added_and_replaced),
-        cmocka_unit_test(test_a_redirect_changes_it),           cmocka_unit_test(test_policies_by_host),
+        cmocka_unit_test(test_the_most_specific_pattern_holds),
+        cmocka_unit_test(test_fields_are_added_and_replaced),
+        cmocka_unit_test(test_a_redirect_changes_it),
+        cmocka_unit_test(test_connections_by_host),
+        cmocka_unit_test(test_policies_by_host),
         cmocka_unit_test(test_refused_configurations),
     };
 

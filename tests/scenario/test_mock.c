@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "tern/mock.h"
@@ -493,6 +494,11 @@ static void test_failures_have_their_phase_and_replay_class(void **state)
         {{.error = TERN_ECONNECT_REFUSED}, "ECONNECT_REFUSED CONNECT UNSENT"},
         {{.error = TERN_ETLS_CERT_HOST}, "ETLS_CERT_HOST TLS UNSENT"},
         {{.error = TERN_EPOOL_TIMEOUT}, "EPOOL_TIMEOUT POOL UNSENT"},
+        {{.error = TERN_EQUEUE}, "EQUEUE POOL UNSENT"},
+        {{.error = TERN_EDESCRIPTORS}, "EDESCRIPTORS CONNECT UNSENT"},
+        {{.error = TERN_ECONNECT_TIMEOUT}, "ECONNECT_TIMEOUT CONNECT UNSENT"},
+        {{.error = TERN_EWRITE_TIMEOUT}, "EWRITE_TIMEOUT WRITE MAYBE"},
+        {{.error = TERN_ETLS_RECORD}, "ETLS_RECORD WAIT MAYBE"},
         {{.error = TERN_EPEER_RESET}, "EPEER_RESET WAIT MAYBE"},
         {{.error = TERN_EPEER_TRUNCATED, .status = 200, .body = TERN_STR("ab")},
          "head 200 | ab | EPEER_TRUNCATED READ ANSWERED"},
@@ -712,6 +718,114 @@ static void test_a_call_may_be_cancelled_anywhere(void **state)
     close_world(&w);
 }
 
+static bool cancel_and_say_yes(void *user, const struct tern_mock_request *request)
+{
+    struct seen *seen = user;
+
+    (void)request;
+    (void)tern_call_cancel(seen->world->engine, seen->id);
+    return true;
+}
+
+static void cancel_what_is_unexpected(void *user, const char *text)
+{
+    struct seen **seen = user;
+
+    (void)text;
+    (void)tern_call_cancel((*seen)->world->engine, (*seen)->id);
+}
+
+static void cancel_in_trace(void *user, tern_call_id call, enum tern_trace_kind kind, struct tern_str text)
+{
+    struct seen *seen = user;
+
+    (void)kind, (void)text;
+    (void)tern_call_cancel(seen->world->engine, call);
+}
+
+/* Those who judge what is sent may end its call, too: it ends once, and what they say then counts for nothing. */
+static void test_a_call_may_be_cancelled_by_who_judges(void **state)
+{
+    struct tern_handlers traced = handlers;
+    struct world w;
+    struct seen seen = {0}, *current = &seen;
+    const struct tern_mock_config config = {.on_unexpected = cancel_what_is_unexpected, .user = &current};
+
+    (void)state;
+    open_world(&w, NULL, NULL);
+    expect(&w, &(struct tern_mock_match){.check = cancel_and_say_yes, .user = &seen}, &slow_answer, 1);
+    get(&w, &seen, URL);
+    advance(&w, TERN_S);
+    assert_string_equal(seen.text, "ECANCELLED WAIT MAYBE");
+    expect(&w, NULL, &slow_answer, 1);
+    traced.on_trace = cancel_in_trace;
+    seen = (struct seen){.world = &w};
+    assert_int_equal(
+        tern_call_start(w.client, &(struct tern_request){.url = TERN_STR(URL)}, &traced, &seen, &seen.id, NULL),
+        TERN_OK);
+    advance(&w, TERN_S);
+    assert_int_equal(seen.dones, 1);
+    assert_int_equal(seen.result.fault.error, TERN_ECANCELLED);
+    close_world(&w);
+
+    assert_int_equal(tern_mock_engine_new(NULL, &w.engine, NULL), TERN_OK);
+    assert_int_equal(tern_client_new(w.engine, NULL, &w.client, NULL), TERN_OK);
+    assert_int_equal(tern_mock_new(w.client, &config, &w.mock, NULL), TERN_OK);
+    get(&w, &seen, URL);
+    assert_string_equal(seen.text, "ECANCELLED WAIT MAYBE"); /* and not EMOCK */
+    close_world(&w);
+}
+
+/* What a user may do with a call between two attempts and while it runs: nothing of it is lost or harmful. */
+static void test_a_call_is_steered_between_attempts(void **state)
+{
+    const struct tern_retries retries = {.attempts_max = 2};
+    const struct tern_priority urgent = {.urgency = 0};
+    struct world w;
+    struct seen seen = {0};
+
+    (void)state;
+    open_world(&w, &(struct tern_policy){.retries = &retries}, NULL);
+    expect(&w, NULL, &(struct tern_mock_answer){.status = 503}, 1);
+    expect(&w, NULL, &(struct tern_mock_answer){.delay_ns = TERN_S}, 1);
+    get(&w, &seen, URL);
+    assert_string_equal(seen.text, "");
+    assert_int_equal(tern_call_pause(w.engine, seen.id), TERN_OK);
+    advance(&w, 100 * TERN_S);
+    assert_string_equal(seen.text, "");
+    assert_int_equal(tern_mock_sent_count(w.mock), 2);
+    assert_int_equal(tern_call_set_priority(w.engine, seen.id, urgent), TERN_OK);
+    assert_int_equal(tern_call_resume(w.engine, seen.id), TERN_OK);
+    advance(&w, TERN_S);
+    assert_string_equal(seen.text, "head 200 | done");
+    all_is_well(&w);
+    close_world(&w);
+}
+
+/* A mock keeps what it is sent, so there is an end to it: the call hears of it, and nothing is cut off in silence. */
+static void test_a_mock_has_room_for_so_much(void **state)
+{
+    const size_t size = (size_t)TERN_MOCK_BODY_BYTES_MAX + 1;
+    char *body = calloc(size, 1);
+    struct world w;
+    struct seen seen = {0};
+
+    (void)state;
+    assert_non_null(body);
+    open_world(&w, NULL, NULL);
+    expect(&w, NULL, &(struct tern_mock_answer){0}, TERN_MOCK_ALWAYS);
+    for (size_t i = 0; i < 2; i++) {
+        const struct tern_body whole = {.kind = TERN_BODY_MEMORY, .data = body, .length = size - 1 + i};
+
+        start(&w, &seen, &(struct tern_request){.url = TERN_STR(URL), .method = TERN_STR("PUT"), .body = whole});
+        advance(&w, TERN_S);
+        assert_string_equal(seen.text, i == 0 ? "head 200 | done" : "ELIMIT WRITE MAYBE");
+    }
+    assert_non_null(strstr(seen.result.fault.text, "TERN_MOCK_BODY_BYTES_MAX"));
+    close_world(&w);
+    free(body);
+}
+
 static void test_engine_client_and_mock_end_in_any_order(void **state)
 {
     struct world w;
@@ -928,6 +1042,9 @@ int main(void)
         cmocka_unit_test(test_every_timeout_holds),
         cmocka_unit_test(test_policies_work_as_in_earnest),
         cmocka_unit_test(test_a_call_may_be_cancelled_anywhere),
+        cmocka_unit_test(test_a_call_may_be_cancelled_by_who_judges),
+        cmocka_unit_test(test_a_call_is_steered_between_attempts),
+        cmocka_unit_test(test_a_mock_has_room_for_so_much),
         cmocka_unit_test(test_engine_client_and_mock_end_in_any_order),
         cmocka_unit_test(test_time_moves_only_when_it_is_moved),
         cmocka_unit_test(test_blocking_calls_take_no_time),

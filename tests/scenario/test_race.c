@@ -455,6 +455,25 @@ static void test_connect_to(void **state)
     scenario_close(&s);
 }
 
+/* A rule may name a port alone: the host is the URL's, and is looked up. */
+static void test_connect_to_another_port(void **state)
+{
+    const struct tern_connect_to rules[] = {{.host = "a.test", .to_host = "", .to_port = 8080}};
+    const struct tern_client_config config = {.user_agent = "", .connect_to = rules, .connect_to_count = 1};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &config);
+    simio_listen(s.sim, "192.0.2.1:8080");
+    call = get(&s);
+    simio_say(scenario_accept_at(&s, "192.0.2.1:8080"), "HTTP/1.1 204 No Content\r\n\r\n");
+    scenario_run(&s, 0);
+    seen_is(call, "head 204 | done");
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 0);
+    scenario_close(&s);
+}
+
 static void test_unix_socket(void **state)
 {
     const struct tern_client_config config = {.unix_socket = "/run/a.sock"};
@@ -604,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_one_family_only),
         cmocka_unit_test(test_resolve_override),
         cmocka_unit_test(test_connect_to),
+        cmocka_unit_test(test_connect_to_another_port),
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_unix_socket_that_is_not_there),
         cmocka_unit_test(test_names_that_fail),

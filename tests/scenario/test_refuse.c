@@ -293,6 +293,23 @@ static void test_bodies(void **state)
 
 /* ---- configuration ---- */
 
+static void refused_config(struct scenario *s, const struct tern_client_config *config, const char *words)
+{
+    uint64_t live = faultmem_live();
+    struct tern_client *client = NULL;
+    struct tern_fault why = {0};
+
+    if (tern_client_configure(s->client, config, &why) != TERN_ECONFIG)
+        fail_msg("not refused: %s (%s)", words, why.text);
+    if (strstr(why.text, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", why.text, words);
+    assert_int_equal(why.error, TERN_ECONFIG);
+    assert_int_equal(tern_client_configure(s->client, config, NULL), TERN_ECONFIG);
+    assert_int_equal(tern_client_new(s->engine, config, &client, &why), TERN_ECONFIG);
+    assert_null(client);
+    assert_int_equal(faultmem_live(), live);
+}
+
 static void test_configurations(void **state)
 {
     static char long_text[5000];
@@ -357,27 +374,74 @@ static void test_configurations(void **state)
         {{.tls = {.pins = "sha256//short"}}, "tls.pins \"sha256//short\""},
     };
     struct scenario s;
-    struct tern_client *client = NULL;
-    uint64_t live;
 
     (void)state;
     memset(long_text, 'x', sizeof(long_text) - 1);
     scenario_open(&s, NULL);
-    live = faultmem_live();
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct tern_fault why = {0};
-
-        if (tern_client_configure(s.client, &cases[i].config, &why) != TERN_ECONFIG)
-            fail_msg("not refused: %s (%s)", cases[i].words, why.text);
-        if (strstr(why.text, cases[i].words) == NULL)
-            fail_msg("\"%s\" does not say \"%s\"", why.text, cases[i].words);
-        assert_int_equal(why.error, TERN_ECONFIG);
-        assert_int_equal(tern_client_configure(s.client, &cases[i].config, NULL), TERN_ECONFIG);
-        assert_int_equal(tern_client_new(s.engine, &cases[i].config, &client, &why), TERN_ECONFIG);
-        assert_null(client);
-        assert_int_equal(faultmem_live(), live);
-    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        refused_config(&s, &cases[i].config, cases[i].words);
     close_unharmed(&s);
+}
+
+/* The client's policy, a host's, and (but for the gate) a call's own: the same words. */
+static void test_policies(void **state)
+{
+    static char long_text[300];
+    static const char *const many_patterns[5000];
+    static const uint16_t many[65] = {[0 ... 64] = 500}, informational[] = {503, 199}, unknown[] = {600};
+    const struct tern_gate gate = {.deny = many_patterns, .deny_count = 5000};
+    const struct tern_retries r_many = {.statuses = many, .status_count = 65},
+                              r_informational = {.statuses = informational, .status_count = 2},
+                              r_budget = {.budget_percent = 101};
+    const struct tern_breaker b_unknown = {.statuses = unknown, .status_count = 1},
+                              b_percent = {.failure_percent = 101};
+    const struct tern_rate no_calls = {0}, long_group = {.calls = 1, .group = long_text};
+    const struct tern_decoding layers = {.layers_max = 9};
+    const struct {
+        struct tern_policy policy;
+        const char *words;
+        bool is_for_calls;
+    } cases[] = {
+        {{.gate = &gate}, "policy.gate: 5000 host patterns, at most 4096", false},
+        {{.retries = &r_many}, "policy.retries.statuses: 65 statuses, at most 64", true},
+        {{.retries = &r_informational}, "policy.retries.statuses 199: must be a final status, 200 to 599", true},
+        {{.retries = &r_budget}, "policy.retries.budget_percent 101: more than 100", true},
+        {{.breaker = &b_unknown}, "policy.breaker.statuses 600: must be a final status", false},
+        {{.breaker = &b_percent}, "policy.breaker.failure_percent 101: more than 100", false},
+        {{.rate = &no_calls}, "policy.rate.calls 0: say how many calls a period has", false},
+        {{.rate = &long_group}, "policy.rate.group: longer than 253 bytes", false},
+        {{.decoding = &layers}, "policy.decoding.layers_max 9: more than 8", true},
+    };
+    struct scenario s;
+
+    (void)state;
+    memset(long_text, 'g', sizeof(long_text) - 1);
+    scenario_open(&s, NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct tern_client_config config = {.policy = &cases[i].policy};
+        const struct tern_host_config host = {"a.test", &config};
+
+        refused_config(&s, &config, cases[i].words);
+        refused_config(&s, &(struct tern_client_config){.hosts = &host, .host_count = 1}, cases[i].words);
+        if (cases[i].is_for_calls)
+            refused(&s, &(struct tern_request){.url = URL, .policy = &cases[i].policy}, TERN_ECONFIG, cases[i].words);
+    }
+    refused_config(&s, &(struct tern_client_config){.host_count = 4097}, "host_count 4097: at most 4096");
+    close_unharmed(&s);
+}
+
+static void test_a_closed_client_is_not_configured(void **state)
+{
+    struct scenario s;
+    struct tern_fault why;
+
+    (void)state;
+    scenario_open(&s, NULL);
+    tern_client_close(s.client, TERN_CLOSE_DRAIN);
+    s.is_client_closed = true;
+    assert_int_equal(tern_client_configure(s.client, &(struct tern_client_config){0}, &why), TERN_ECLOSED);
+    assert_int_equal(why.error, TERN_ECLOSED);
+    scenario_close(&s);
 }
 
 static void test_engine_configurations(void **state)
@@ -415,6 +479,8 @@ int main(void)
         cmocka_unit_test(test_heads_have_a_size),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_configurations),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_a_closed_client_is_not_configured),
         cmocka_unit_test(test_engine_configurations),
     };
 

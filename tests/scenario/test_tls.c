@@ -473,6 +473,27 @@ static void test_a_host_that_wants_tls_gets_it(void **state)
     close_world(&w);
 }
 
+/* What one client has learned another is told, as text; what is no line of it is counted and passed over. */
+static void test_what_was_learned_outlives_the_client(void **state)
+{
+    static const char known[] = "# curl's own\n.test \"20231114 22:14:22\"\nnonsense\n";
+    struct world w;
+    struct seen *call;
+    size_t skipped = 0;
+
+    (void)state;
+    open_strict(&w, false);
+    simio_set_wall(w.rig.sim, 1700000000);
+    assert_int_equal(tern_client_hsts_load(w.s.client, (struct tern_str){known, sizeof(known) - 1}, &skipped), TERN_OK);
+    assert_int_equal(skipped, 1);
+    assert_int_equal(tern_client_hsts_load(w.s.client, TERN_STR("other.test \"20231114 22:14:22\""), NULL), TERN_OK);
+    call = get(&w, "http://example.test/");
+    answer(&w, OK_HI);
+    seen_is(call, "head 200 | body hi | done");
+    assert_non_null(call->result.tls_version);
+    close_world(&w);
+}
+
 static void test_what_an_unverified_host_says_counts_for_nothing(void **state)
 {
     struct world w;
@@ -505,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_what_an_origin_spoke_is_remembered),
         cmocka_unit_test(test_a_server_that_asks_for_1_1_gets_it),
         cmocka_unit_test(test_a_host_that_wants_tls_gets_it),
+        cmocka_unit_test(test_what_was_learned_outlives_the_client),
         cmocka_unit_test(test_what_an_unverified_host_says_counts_for_nothing),
     };
 
