@@ -19,9 +19,11 @@ H1, H2C, H2 = "--http1.1", "--http2-prior-knowledge", "--http2"
 WORKS = [
     ("HTTP/1.1, one at a time", BODY, 10000, ["-c", 1]),
     ("HTTP/1.1, 16 in flight", BODY, 50000, ["-c", 16]),
+    ("HTTP/1.1, 16 in flight, every policy", BODY, 50000, ["-c", 16, "--policies"]),
     ("HTTP/1.1, 256 in flight", BODY, 50000, ["-c", 256]),
     ("HTTP/1.1, open loop, 10,000/s", BODY, 20000, ["-c", 64, "--rate", 10000]),
     ("h2c, 64 streams", BODY, 100000, ["-c", 64, H2C]),
+    ("h2c, 64 streams, every policy", BODY, 100000, ["-c", 64, H2C, "--policies"]),
     ("h2c, open loop, 10,000/s", BODY, 20000, ["-c", 64, "--rate", 10000, H2C]),
     ("TLS HTTP/1.1, 16 in flight", BODY, 50000, ["-c", 16, H1, "tls"]),
     ("TLS h2, 64 streams", BODY, 100000, ["-c", 64, H2, "tls"]),

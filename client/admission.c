@@ -1,6 +1,6 @@
 #include "client/admission.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "base/num.h"
@@ -12,21 +12,22 @@ static uint64_t now(const struct tern_call *call)
     return call->client->engine->now_ns;
 }
 
-/* Keys of the two kinds do not meet: a group's starts with '=', a host's with '@', an origin's with a digit. */
-static struct tern_host_state *pin(struct tern_call *call, char kind, struct tern_str text)
+/* Keys of the kinds do not meet: a group's starts with '=', a host's with '@', an origin's with 'o'. */
+static struct tern_host_state *pin(struct tern_call *call, struct tern_str kind, struct tern_str text)
 {
     char key[TERN_HOST_TEXT_MAX + 16];
-    int len = snprintf(key, sizeof(key), "%c%.*s", kind, (int)text.len, text.ptr);
 
-    return tern_hosts_pin(&call->client->hosts, tern_str_n(key, (size_t)len));
+    memcpy(key, kind.ptr, kind.len);
+    memcpy(key + kind.len, text.ptr, text.len);
+    return tern_hosts_pin(&call->client->hosts, tern_str_n(key, kind.len + text.len));
 }
 
 static struct tern_host_state *pin_origin(struct tern_call *call)
 {
-    char key[TERN_HOST_TEXT_MAX + 16];
-    int len = snprintf(key, sizeof(key), "%d%u %s", call->origin.is_secure, call->origin.port, call->origin.host.text);
+    const struct tern_origin *origin = &call->origin;
+    const char kind[] = {'o', (char)('0' + origin->is_secure), (char)(origin->port >> 8), (char)origin->port};
 
-    return tern_hosts_pin(&call->client->hosts, tern_str_n(key, (size_t)len));
+    return pin(call, tern_str_n(kind, sizeof(kind)), tern_host_text(&origin->host));
 }
 
 /* ---- the breaker ---- */
@@ -133,8 +134,8 @@ static bool admit_rate(struct tern_call *call, const struct tern_rate *config, u
     uint64_t turn_ns;
 
     if (call->rate == NULL)
-        call->rate = config->group != NULL ? pin(call, '=', tern_str(config->group))
-                                           : pin(call, '@', tern_host_text(&call->origin.host));
+        call->rate = config->group != NULL ? pin(call, TERN_STR("="), tern_str(config->group))
+                                           : pin(call, TERN_STR("@"), tern_host_text(&call->origin.host));
     if (call->rate == NULL) {
         tern_fault_plain(why, TERN_ENOMEM);
         return false;

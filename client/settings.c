@@ -116,18 +116,20 @@ static enum tern_error take_decoding(struct tern_settings *settings, struct tern
 
 static const char *refuses_address(void *user, const struct tern_origin *origin, const struct tern_sockaddr *address)
 {
-    char text[TERN_SOCKADDR_TEXT_MAX];
+    const struct tern_gate_rules *rules = user;
+    char text[TERN_SOCKADDR_TEXT_MAX] = "";
     const struct tern_gate_question question = {.scheme = origin->is_secure ? TERN_STR("https") : TERN_STR("http"),
                                                 .host = tern_host_text(&origin->host),
                                                 .port = origin->port,
                                                 .address = text};
 
-    tern_sockaddr_print(address, text, sizeof(text));
+    if (rules->config.check != NULL)
+        tern_sockaddr_print(address, text, sizeof(text));
     switch (tern_sockaddr_family(address)) {
     case AF_INET:
-        return tern_gate_refuses_address(user, &question, (const uint8_t *)&address->u.in.sin_addr, 4);
+        return tern_gate_refuses_address(rules, &question, (const uint8_t *)&address->u.in.sin_addr, 4);
     case AF_INET6:
-        return tern_gate_refuses_address(user, &question, address->u.in6.sin6_addr.s6_addr, 16);
+        return tern_gate_refuses_address(rules, &question, address->u.in6.sin6_addr.s6_addr, 16);
     default:
         return NULL; /* a Unix socket is the configuration's own choice */
     }

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --tls-max VERSION          1.2 or 1.3\n"
     "  --close                    a new connection for each request; over TLS, resumed where it can be\n"
     "  --no-resumption            every TLS handshake is a full one\n"
+    "  --policies                 with every policy on: what they cost while there is nothing to do for them\n"
     "  --upload BYTES             each request has a body (POST)\n"
     "  --cancel-every N           every Nth call is cancelled, by turns at its start and at its head\n"
     "  --idle N                   so many idle connections beside, opened first\n"
@@ -44,6 +45,7 @@ enum {
     OPTION_TLS_MAX,
     OPTION_CLOSE,
     OPTION_NO_RESUMPTION,
+    OPTION_POLICIES,
     OPTION_UPLOAD,
     OPTION_CANCEL_EVERY,
     OPTION_IDLE,
@@ -67,6 +69,7 @@ static const struct option known[] = {
     {"tls-max", required_argument, NULL, OPTION_TLS_MAX},
     {"close", no_argument, NULL, OPTION_CLOSE},
     {"no-resumption", no_argument, NULL, OPTION_NO_RESUMPTION},
+    {"policies", no_argument, NULL, OPTION_POLICIES},
     {"upload", required_argument, NULL, OPTION_UPLOAD},
     {"cancel-every", required_argument, NULL, OPTION_CANCEL_EVERY},
     {"idle", required_argument, NULL, OPTION_IDLE},
@@ -191,6 +194,9 @@ static bool take(struct bench_options *out, int option, const char *value)
         return true;
     case OPTION_NO_RESUMPTION:
         out->no_resumption = true;
+        return true;
+    case OPTION_POLICIES:
+        out->policies = true;
         return true;
     case OPTION_JSON:
         out->json = true;

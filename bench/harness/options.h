@@ -29,6 +29,7 @@ struct bench_options {
     bool insecure;
     bool fresh; /* a connection for each request */
     bool no_resumption;
+    bool policies; /* all of them on, none with anything to object */
     bool json;
 };
 

@@ -192,11 +192,51 @@ void bench_worker_run(struct bench_worker *worker)
     worker->allocations = bench_memory_allocations() - before;
 }
 
+/* ---- every policy, on and content ---- */
+
+static const char *check(void *user, const struct tern_gate_question *question)
+{
+    (void)user;
+    (void)question;
+    return NULL;
+}
+
+static void on_attempt(void *user, const struct tern_attempt *attempt)
+{
+    (void)user;
+    (void)attempt;
+}
+
+static void on_response(void *user, const struct tern_attempt *attempt, const struct tern_head *head)
+{
+    (void)user;
+    (void)attempt;
+    (void)head;
+}
+
+static const char *const denied[] = {"*.denied.test", "192.0.2.0/24"};
+static const struct tern_gate gate = {.deny = denied, .deny_count = 2, .check = check};
+static const struct tern_redirects redirects = {0};
+static const struct tern_retries retries = {0};
+static const struct tern_decoding decoding = {0};
+static const struct tern_rate rate = {.calls = 1000000, .burst = 1000000};
+static const struct tern_breaker breaker = {0};
+static const struct tern_hooks hooks = {.on_request = on_attempt, .on_response = on_response};
+static const struct tern_policy every_policy = {.hsts = true,
+                                                .gate = &gate,
+                                                .redirects = &redirects,
+                                                .retries = &retries,
+                                                .decoding = &decoding,
+                                                .rate = &rate,
+                                                .breaker = &breaker,
+                                                .hooks = &hooks};
+
 struct tern_client_config bench_client_config(const struct bench_options *options, uint32_t connections)
 {
     return (struct tern_client_config){
         .name = "load",
         .http_mode = options->http_mode,
+        .policy = options->policies ? &every_policy : NULL,
         .timeouts = {.pool_ns = TERN_OFF},
         .limits = {.connections_max = connections,
                    .connections_per_host_max = connections,
