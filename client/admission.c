@@ -12,7 +12,7 @@ static uint64_t now(const struct tern_call *call)
     return call->client->engine->now_ns;
 }
 
-/* Keys of the kinds do not meet: a group's starts with '=', a host's with '@', an origin's with 'o'. */
+/* Keys of the kinds do not meet: a group's starts with '=', a host's with '@', an origin's with its scheme's letter. */
 static struct tern_host_state *pin(struct tern_call *call, struct tern_str kind, struct tern_str text)
 {
     char key[TERN_HOST_TEXT_MAX + 16];
@@ -25,7 +25,10 @@ static struct tern_host_state *pin(struct tern_call *call, struct tern_str kind,
 static struct tern_host_state *pin_origin(struct tern_call *call)
 {
     const struct tern_origin *origin = &call->origin;
-    const char kind[] = {'o', (char)('0' + origin->is_secure), (char)(origin->port >> 8), (char)origin->port};
+    static const char digits[] = "0123456789abcdef";
+    const unsigned port = origin->port;
+    const char kind[] = {origin->is_secure ? 's' : 'h', digits[port >> 12], digits[port >> 8 & 15],
+                         digits[port >> 4 & 15], digits[port & 15]};
 
     return pin(call, tern_str_n(kind, sizeof(kind)), tern_host_text(&origin->host));
 }

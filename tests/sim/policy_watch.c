@@ -72,7 +72,7 @@ static const struct tern_breaker_state *breaker_of(const struct sim_config *conf
     const struct tern_host_state *state;
     char key[80];
 
-    snprintf(key, sizeof(key), "%d%u %s", origin->is_secure, origin->port, origin->host);
+    snprintf(key, sizeof(key), "%c%04x%s", origin->is_secure ? 's' : 'h', origin->port, origin->host);
     state = state_of(config, key);
     return state != NULL ? &state->breaker : NULL;
 }
