@@ -317,10 +317,15 @@ void tern_body_reader_init(struct tern_body_reader *reader, struct tern_engine *
                                                             : &fd_ops;
 }
 
+bool tern_body_reader_can_rewind(const struct tern_body_reader *reader)
+{
+    return reader->body.kind == TERN_BODY_MEMORY ||
+           (reader->body.kind == TERN_BODY_CALLBACK && reader->body.rewind != NULL);
+}
+
 bool tern_body_reader_has_way_back(const struct tern_body_reader *reader)
 {
-    return reader->body.kind == TERN_BODY_MEMORY || !reader->is_used ||
-           (reader->body.kind == TERN_BODY_CALLBACK && reader->body.rewind != NULL);
+    return !reader->is_used || tern_body_reader_can_rewind(reader);
 }
 
 void tern_body_reader_deinit(struct tern_body_reader *reader)

@@ -348,7 +348,8 @@ static bool asks_for_leave(const struct tern_call *call, uint64_t length)
 {
     if (!call->has_body || length == 0 || call->expect == TERN_EXPECT_NEVER)
         return false;
-    return call->expect == TERN_EXPECT_ALWAYS || length == TERN_LENGTH_UNKNOWN || length > TERN_EXPECT_OVER_BYTES;
+    return call->expect == TERN_EXPECT_ALWAYS || length == TERN_LENGTH_UNKNOWN || length > TERN_EXPECT_OVER_BYTES ||
+           (tern_identity_awaits_challenge(call) && !tern_body_reader_can_rewind(&call->body));
 }
 
 enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why)

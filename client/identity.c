@@ -325,6 +325,13 @@ enum tern_error tern_identity_sign(struct tern_call *call, struct tern_fault *wh
     return had_value || identity->value.len > 0 ? tern_call_build_outgoing(call, why) : TERN_OK;
 }
 
+bool tern_identity_awaits_challenge(const struct tern_call *call)
+{
+    const struct tern_identity *identity = call->identity;
+
+    return identity != NULL && identity->user.ptr != NULL && identity->value.len == 0;
+}
+
 /* ---- what an answer says ---- */
 
 static void hear_next_nonce(struct tern_call *call, const struct tern_head *head)

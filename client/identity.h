@@ -45,6 +45,9 @@ bool tern_identity_await(struct tern_call *call, uint64_t *at_ns, struct tern_fa
 /* The attempt starts: gives its request what it carries. Errors: the call's end; why is filled. */
 TERN_MUST_USE enum tern_error tern_identity_sign(struct tern_call *call, struct tern_fault *why);
 
+/* Whether the attempt, as it is signed, may well be answered 401: credentials wait until they are asked for. */
+bool tern_identity_awaits_challenge(const struct tern_call *call);
+
 /* A final head has come. True: this response is not the user's; either the call ends, or it goes on with
  * TERN_CALL_NEXT_AUTH. */
 bool tern_identity_judge(struct tern_call *call, const struct tern_head *head);

@@ -30,6 +30,10 @@ struct options {
     const char *referer;
     const char *user; /* "name:password" */
     const char *bearer;
+    bool basic, digest, anyauth;
+    bool netrc, netrc_optional;
+    const char *netrc_file;
+    const char *netrc_text; /* what that holds, or ~/.netrc. NULL: not asked for */
     const char *range;
     struct text query; /* of --url-query, and with -G the data: put behind each URL */
     bool get;

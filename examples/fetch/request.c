@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define AGENT "fetch/" TERN_VERSION
 
@@ -60,41 +59,6 @@ static void add_own(struct request *request, const struct options *o, struct ter
         add_copy(request, name, before, value);
 }
 
-static void add_base64(struct text *out, const char *bytes, size_t len)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned group = 0;
-        for (size_t k = 0; k < 3; k++)
-            group = group << 8 | (i + k < len ? (unsigned char)bytes[i + k] : 0);
-        char four[4] = {digits[group >> 18], digits[group >> 12 & 63], digits[group >> 6 & 63], digits[group & 63]};
-        size_t missing = len - i < 3 ? 3 - (len - i) : 0;
-        memset(four + 4 - missing, '=', missing);
-        text_add(out, four, 4);
-    }
-}
-
-/* RFC 7617 section 2. Without a colon in it the password is asked for. */
-static bool add_basic(struct request *request, const struct options *o, struct failure *failure)
-{
-    struct text pair = {0};
-    text_adds(&pair, o->user);
-    if (strchr(o->user, ':') == NULL) {
-        const char *password = getpass("password: ");
-        if (password == NULL) {
-            text_free(&pair);
-            return fail(failure, CODE_USAGE, "option -u: no password in it, and no terminal to ask for one");
-        }
-        text_addf(&pair, ":%s", password);
-    }
-    struct text encoded = {0};
-    add_base64(&encoded, pair.ptr, pair.len);
-    add_own(request, o, TERN_STR("Authorization"), "Basic ", encoded.ptr);
-    text_free(&encoded);
-    text_free(&pair);
-    return true;
-}
-
 /* Those fields of -H that are named Host, or all the others. */
 static bool add_given(struct request *request, const struct options *o, bool host, struct failure *failure)
 {
@@ -129,8 +93,6 @@ bool request_init(struct request *request, const struct options *o, struct failu
 {
     /* In curl's order. */
     if (!add_given(request, o, true, failure))
-        return false;
-    if (o->user != NULL && !add_basic(request, o, failure))
         return false;
     add_own(request, o, TERN_STR("Authorization"), "Bearer ", o->bearer);
     add_range(request, o);
@@ -209,4 +171,12 @@ char *request_url(const char *url, const char *upload, struct tern_str query)
     if (query.len != 0)
         add_query(&text, query);
     return text.ptr;
+}
+
+void request_url_drop_user(char *url, const struct options *o)
+{
+    char *authority = strstr(url, "://") + 3;
+    char *at = memrchr(authority, '@', strcspn(authority, "/?#"));
+    if (at != NULL && (o->user != NULL || (o->netrc && !o->netrc_optional)))
+        memmove(authority, at + 1, strlen(at + 1) + 1);
 }

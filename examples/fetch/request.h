@@ -17,6 +17,7 @@ struct setup {
     enum tern_error errors[TERN_ERROR_COUNT];
     struct tern_decoding decoding;
     struct tern_rate rate;
+    struct tern_auth auth;
     struct tern_resolve_override *overrides;
     struct tern_connect_to *connect_to;
     struct strings addresses; /* of all overrides, one after the other */
@@ -29,6 +30,9 @@ void setup_deinit(struct setup *setup);
 
 /* policy.c: setup->policy and what is in it. The timeouts are set before. */
 void policy_init(struct setup *setup, const struct options *o);
+
+/* identity.c: policy.auth. */
+bool identity_init(struct setup *setup, const struct options *o, struct failure *failure);
 
 struct request {
     struct tern_field *fields; /* in the order in which they go out */
@@ -46,5 +50,8 @@ const char *request_method(const struct options *o, bool uploads);
 /* The URL as it is asked for, owned by the caller: with "http://" where no scheme is given, with the name of the
  * uploaded file (NULL: none) where it ends in '/', and with query (empty: none) behind the query that it has. */
 char *request_url(const char *url, const char *upload, struct tern_str query);
+
+/* Takes name and password out of a URL of request_url, where -u or -n is there to say them. */
+void request_url_drop_user(char *url, const struct options *o);
 
 #endif

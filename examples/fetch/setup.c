@@ -164,7 +164,7 @@ bool setup_init(struct setup *setup, const struct options *o, struct failure *fa
     config->tls.keylog_path = keylog != NULL && keylog[0] != '\0' ? keylog : NULL;
     set_certificate(setup, o);
     policy_init(setup, o);
-    return add_overrides(setup, o, failure) && add_connect_to(setup, o, failure);
+    return identity_init(setup, o, failure) && add_overrides(setup, o, failure) && add_connect_to(setup, o, failure);
 }
 
 void setup_deinit(struct setup *setup)

@@ -201,6 +201,7 @@ static void start(struct run *run, size_t index)
     t->method = request_method(o, index < o->uploads.count);
     t->url = request_url(o->urls.items[index], index < o->uploads.count ? o->uploads.items[index] : NULL,
                          (struct tern_str){o->query.ptr, o->query.len});
+    request_url_drop_user(t->url, o);
     if (choose_output(t) && start_call(t)) {
         join(t);
         return;

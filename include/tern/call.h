@@ -50,7 +50,8 @@ struct tern_body {
 
 /* Whether to say Expect: 100-continue (RFC 9110 10.1.1) before a body. */
 enum tern_expect {
-    TERN_EXPECT_AUTO = 0, /* where it is over 1 MiB or of unknown length */
+    /* where it is over 1 MiB, of unknown length, or cannot be sent again and credentials may be asked for (tern_auth) */
+    TERN_EXPECT_AUTO = 0,
     TERN_EXPECT_NEVER,
     TERN_EXPECT_ALWAYS
 };

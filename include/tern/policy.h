@@ -199,7 +199,8 @@ struct tern_client;
 
 /* Who a call says it is: by name and password, or by a token that the user gets for it (RFC 6750). An answer 401 leads to
  * one more attempt with the credentials, and to another one if the server says no more than that a nonce was stale; then
- * it is delivered. tern_result.auth_reason says why a 401 was. The request's body must be one that can be sent again.
+ * it is delivered. tern_result.auth_reason says why a 401 was. The request's body must be one that can be sent again,
+ * or not sent yet: that is what TERN_EXPECT_AUTO sees to.
  *
  * The client remembers which parts of an origin want what (up to 1,024), so that later calls bring it at once. Of several
  * challenges the strongest one is answered: Digest with SHA-256, with MD5, Basic. A part that has asked for Digest gets no

@@ -422,6 +422,40 @@ static void test_bodies(void **state)
     }
 }
 
+/* What cannot be sent twice is not sent before the server has asked for credentials. */
+static void test_a_body_waits_for_the_challenge(void **state)
+{
+    int left = 1;
+    const struct tern_request request = {
+        .url = TERN_STR(URL),
+        .method = TERN_STR("POST"),
+        .body = {.kind = TERN_BODY_CALLBACK, .length = 4, .read = read_once, .user = &left}};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &mufasa);
+    call = scenario_start(&s, &request);
+    peer = scenario_accept(&s);
+    simio_expect(peer, "POST /dir/index.html HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\nContent-Length: 4\r\n"
+                       "Expect: 100-continue\r\n\r\n");
+    challenge(&s, peer, MD5("n1"));
+    peer = scenario_accept(&s); /* what follows on the first one would be read as the body */
+    assert_true(scenario_heard(peer, "\r\n\r\ndata"));
+    assert_false(scenario_heard(peer, "Expect"));
+    check_digest(authorization(peer), &mufasa, "POST", "/dir/index.html", "n1", "00000001");
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    left = 1; /* and the next one brings what was asked for */
+    call = scenario_start(&s, &request);
+    assert_false(scenario_heard(peer, "Expect"));
+    check_digest(authorization(peer), &mufasa, "POST", "/dir/index.html", "n1", "00000002");
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    scenario_close(&s);
+}
+
 static void test_auth_int_needs_the_body(void **state)
 {
     static const char int_only[] = "Digest realm=\"r\", qop=\"auth-int\", nonce=\"n1\"";
@@ -650,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_hostile_challenges),
         cmocka_unit_test(test_a_thousand_challenges),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_a_body_waits_for_the_challenge),
         cmocka_unit_test(test_auth_int_needs_the_body),
         cmocka_unit_test(test_basic_alone_goes_unasked),
         cmocka_unit_test(test_basic_where_asked_for_and_below),

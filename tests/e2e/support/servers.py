@@ -3,10 +3,12 @@ folder, as the current user, in the foreground. Found in TERN_SERVERS, where pac
 installed, else on the system.
 
 All web servers serve the same: index.html, /empty (0 bytes), /byte (1), /mib (1 MiB), and answer 404 to /missing; those
-that can answer 204 to /204, and to /large with a head larger than an HTTP/2 frame. Each has a port for every listener
+that can answer 204 to /204, and to /large with a head larger than an HTTP/2 frame. nginx and Apache want USER and
+PASSWORD below /basic/, Apache by Digest below /digest/. Each has a port for every listener
 of LISTENERS that it can have, and for HTTP/2: "h2" over TLS, "h2c" in the clear. The first three have a Unix socket.
 """
 import atexit
+import base64
 import hashlib
 import http.client
 import json
@@ -47,6 +49,8 @@ CLEAR = ("plain", "h2c")
 
 # The head of /large: more than an HTTP/2 frame (16 KiB), so that it takes a CONTINUATION.
 LARGE_FIELDS = {f"Large-{i}": f"{i % 10}~" * 1500 for i in range(12)}
+
+USER, PASSWORD, REALM = "Mufasa", "Circle of Life", "the realm"
 
 # Packages that a distribution is known not to have: their tests are left out there, and say so.
 ABSENT = {("debian", "13"): {"h2o"}}
@@ -133,6 +137,10 @@ class WebServer(Server):
         self.ports = dict(zip(names, free_ports(len(names))))
         for name, content in FILES.items():
             os.chmod(self.write("www/" + name, content), 0o644)
+        sha = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()
+        digest = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode()).hexdigest()
+        os.chmod(self.write("htpasswd", f"{USER}:{{SHA}}{sha}\n"), 0o644)
+        os.chmod(self.write("htdigest", f"{USER}:{REALM}:{digest}\n"), 0o644)
         os.mkdir(self.path("tmp"))
         for writable in ("www", "tmp"):
             os.chmod(self.path(writable), 0o777)
@@ -177,6 +185,11 @@ class Nginx(WebServer):
             location = /204 {{ return 204; }}
             location = /large {{ {"".join(f"add_header {name} {value};" for name, value in LARGE_FIELDS.items())} return 200; }}
             location = /counters {{ stub_status; }}
+            location /basic/ {{
+                alias {self.path("www")}/;
+                auth_basic "{REALM}";
+                auth_basic_user_file {self.path("htpasswd")};
+            }}
         """
         blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; listen unix:{self.socket_path}; {common} }}"]
         blocks.append(f"server {{ listen 127.0.0.1:{self.ports['h2c']} backlog=1024 http2; {common} }}")
@@ -235,7 +248,8 @@ class Apache(WebServer):
         self.prepare()
         modules = os.path.join(_root(), "usr/lib/apache2/modules")
         loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
-                          for name in ("mpm_event", "alias", "authz_core", "dir", "headers", "http2", "log_config", "proxy", "proxy_http",
+                          for name in ("mpm_event", "alias", "auth_basic", "auth_digest", "authn_core", "authn_file",
+                                       "authz_core", "authz_user", "dir", "headers", "http2", "log_config", "proxy", "proxy_http",
                                        "reflector", "ssl")
                           if os.path.exists(f"{modules}/mod_{name}.so"))
         hosts = "\n".join(f"""
@@ -267,6 +281,26 @@ class Apache(WebServer):
             ProxyPass /proxied http://127.0.0.1:{self.ports["plain"]}
             <Location /echo>
                 SetHandler reflector
+            </Location>
+            Alias /basic {self.path("www")}
+            Alias /digest {self.path("www")}
+            <Location /basic>
+                AuthType Basic
+                AuthName "{REALM}"
+                AuthUserFile {self.path("htpasswd")}
+                Require valid-user
+            </Location>
+            <LocationMatch ^/digest>
+                AuthType Digest
+                AuthName "{REALM}"
+                AuthUserFile {self.path("htdigest")}
+                Require valid-user
+            </LocationMatch>
+            <Location /digest/echo>
+                SetHandler reflector
+            </Location>
+            <Location /digest/brief>
+                AuthDigestNonceLifetime 3
             </Location>
             <Location /large>
                 {large}
