@@ -139,7 +139,7 @@ static enum tern_error add_entry(struct reader *reader, struct tern_netrc_entry 
 
     if (entry == NULL)
         return tern_fault_plain(reader->fault, TERN_ENOMEM);
-    *entry = (struct tern_netrc_entry){.is_default = is_default, .user = {"", 0}, .password = {"", 0}};
+    *entry = (struct tern_netrc_entry){.is_default = is_default};
     **end = *out = entry;
     *end = &entry->next;
     if (is_default)
@@ -200,6 +200,16 @@ static enum tern_error take_keyword(struct reader *reader, struct tern_str word,
     return refuse(reader, "none of machine, default, login, password, account and macdef"); /* it may be a secret */
 }
 
+/* Of two one may be left out. */
+static void complete(struct tern_netrc_entry *entry)
+{
+    for (; entry != NULL; entry = entry->next)
+        if (entry->user.ptr != NULL || entry->password.ptr != NULL) {
+            entry->user.ptr = entry->user.ptr != NULL ? entry->user.ptr : "";
+            entry->password.ptr = entry->password.ptr != NULL ? entry->password.ptr : "";
+        }
+}
+
 enum tern_error tern_netrc_parse(struct tern_netrc *out, struct tern_str text, struct tern_keep *keep,
                                  struct tern_fault *fault)
 {
@@ -221,6 +231,7 @@ enum tern_error tern_netrc_parse(struct tern_netrc *out, struct tern_str text, s
             break;
         error = take_keyword(&reader, word, &end, &entry);
     }
+    complete(out->entries);
     return error;
 }
 
@@ -230,5 +241,5 @@ const struct tern_netrc_entry *tern_netrc_find(const struct tern_netrc *netrc, c
 
     while (entry != NULL && !entry->is_default && !tern_host_eq(&entry->host, host))
         entry = entry->next;
-    return entry;
+    return entry != NULL && entry->user.ptr != NULL ? entry : NULL;
 }

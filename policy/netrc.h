@@ -6,7 +6,8 @@
  *
  * Words are separated by blanks and line ends; one that starts with '"' goes on to the next '"' on its line, with \n, \r, \t,
  * \" and \\ in it; '#' where a keyword may stand begins a comment. Hosts are compared normalised and whole. Of several
- * entries that fit the first one holds, "default" stands behind all. Without login the name is empty, as with tokens. */
+ * entries that fit the first one holds, "default" stands behind all. One with a password and no login has an empty name, as
+ * some tokens want it; one with neither says that there is nothing for its host. */
 #ifndef TERN_POLICY_NETRC_H
 #define TERN_POLICY_NETRC_H
 
@@ -19,7 +20,7 @@ struct tern_netrc_entry {
     struct tern_netrc_entry *next;
     bool is_default;
     struct tern_host host; /* not of the default */
-    struct tern_str user, password;
+    struct tern_str user, password; /* ptr NULL in both: nothing */
 };
 
 struct tern_netrc {

@@ -30,12 +30,18 @@ static void print(struct tern_buf *out, const struct tern_netrc *netrc)
             append(out, TERN_STR("default\n"));
         else
             append_word(out, "machine", tern_host_text(&entry->host));
-        append_word(out, "login", entry->user);
-        append_word(out, "password", entry->password);
+        FUZZ_CHECK((entry->user.ptr == NULL) == (entry->password.ptr == NULL));
+        if (entry->user.ptr != NULL) {
+            append_word(out, "login", entry->user);
+            append_word(out, "password", entry->password);
+        }
         FUZZ_CHECK(tern_str_find(entry->user, ':') == entry->user.len);
         FUZZ_CHECK(!entry->is_default || entry->next == NULL);
-        if (!entry->is_default)
-            FUZZ_CHECK(tern_host_eq(&tern_netrc_find(netrc, &entry->host)->host, &entry->host));
+        if (!entry->is_default) {
+            const struct tern_netrc_entry *found = tern_netrc_find(netrc, &entry->host);
+
+            FUZZ_CHECK(found == NULL || tern_host_eq(&found->host, &entry->host));
+        }
     }
 }
 

@@ -48,6 +48,8 @@ static void test_what_hosts_get(void **state)
         {"machine a.test login u password p\ndefault login d password e\n", "a.test", "u:p"},
         {"default login d", "192.0.2.1", "d:"},
         {"machine a.test password p", "a.test", ":p"},
+        {"machine a.test\ndefault login d password e", "a.test", "none"},
+        {"machine a.test account x\ndefault", "b.test", "none"},
         /* Words. */
         {"machine\na.test\r\n\tlogin\n u\n\n password\tp", "a.test", "u:p"},
         {"machine a.test login \"u v\" password \"p \\\"q\\\" \\\\ r\"", "a.test", "u v:p \"q\" \\ r"},
