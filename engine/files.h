@@ -17,6 +17,7 @@ struct tern_file_stat {
     uint32_t mtime_ns;
     uint64_t device;
     uint64_t inode;
+    uint32_t mode; /* S_IFMT and permissions */
 };
 
 struct tern_engine;
@@ -27,9 +28,12 @@ struct tern_files_ops {
     int (*dup)(struct tern_files *files, int fd); /* O_CLOEXEC; another number for the same, at the same place */
     ssize_t (*read)(struct tern_files *files, int fd, void *buf, size_t cap);        /* 0: the end */
     ssize_t (*write)(struct tern_files *files, int fd, const void *buf, size_t len); /* may write less */
+    int (*fsync)(struct tern_files *files, int fd);
     int (*close)(struct tern_files *files, int fd);
     int (*fstat)(struct tern_files *files, int fd, struct tern_file_stat *out);
     int (*stat)(struct tern_files *files, const char *path, struct tern_file_stat *out); /* follows links */
+    int (*rename)(struct tern_files *files, const char *from, const char *to);
+    int (*unlink)(struct tern_files *files, const char *path);
     /* Gives each name but "." and "..", in no order, until on_name answers false. */
     int (*list)(struct tern_files *files, const char *path, bool (*on_name)(void *user, const char *name), void *user);
 };
@@ -44,6 +48,12 @@ struct tern_files *tern_files_posix(void);
 /* Appends all that is still to be read of fd, whatever size it tells. Gives 0, or a negative errno; -EFBIG where there
  * is more than bytes_max or than out takes. What was read by then stays in out. */
 TERN_MUST_USE int tern_files_read_all(struct tern_files *files, int fd, size_t bytes_max, struct tern_buf *out);
+
+/* Makes bytes the content of the file at path, whole and durable or not at all: they are written to beside, a path in the
+ * same directory where nothing is yet, which then takes path's name. Its mode is that of what it replaces, less the umask,
+ * or 0600. What is at path and no regular file is written as it stands. Gives 0, or a negative errno; then beside is gone. */
+TERN_MUST_USE int tern_files_replace(struct tern_files *files, const char *path, const char *beside,
+                                     struct tern_str bytes);
 
 /* Who does a job. Each kind has threads of its own: a disk that hangs holds up no handshake, nor the other way round. */
 enum tern_job_kind {

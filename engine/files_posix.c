@@ -47,6 +47,12 @@ static ssize_t files_write(struct tern_files *files, int fd, const void *buf, si
     return n >= 0 ? n : -errno;
 }
 
+static int files_fsync(struct tern_files *files, int fd)
+{
+    (void)files;
+    return result(fsync(fd));
+}
+
 static int files_close(struct tern_files *files, int fd)
 {
     (void)files;
@@ -62,6 +68,7 @@ static void fill_stat(struct tern_file_stat *out, const struct stat *st)
         .mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
         .device = st->st_dev,
         .inode = st->st_ino,
+        .mode = st->st_mode,
     };
 }
 
@@ -85,6 +92,18 @@ static int files_stat(struct tern_files *files, const char *path, struct tern_fi
         return -errno;
     fill_stat(out, &st);
     return 0;
+}
+
+static int files_rename(struct tern_files *files, const char *from, const char *to)
+{
+    (void)files;
+    return result(rename(from, to));
+}
+
+static int files_unlink(struct tern_files *files, const char *path)
+{
+    (void)files;
+    return result(unlink(path));
 }
 
 static int files_list(struct tern_files *files, const char *path, bool (*on_name)(void *user, const char *name),
@@ -112,9 +131,12 @@ static const struct tern_files_ops ops = {
     .dup = files_dup,
     .read = files_read,
     .write = files_write,
+    .fsync = files_fsync,
     .close = files_close,
     .fstat = files_fstat,
     .stat = files_stat,
+    .rename = files_rename,
+    .unlink = files_unlink,
     .list = files_list,
 };
 

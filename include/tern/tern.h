@@ -4,10 +4,12 @@
  *     engine.h  one thread's reactor
  *     policy.h  where calls may go, redirects, retries, rates
  *     client.h  a named profile: limits, timeouts, trust, pool, policy
- *     call.h    one request, one result */
+ *     call.h    one request, one result
+ *     file.h    small files, whole */
 #ifndef TERN_TERN_H
 #define TERN_TERN_H
 
 #include "tern/call.h"
+#include "tern/file.h"
 
 #endif

@@ -33,6 +33,24 @@ static ssize_t fault_write(struct tern_files *files, int fd, const void *buf, si
     return fails() ? -ENOSPC : tern_files_posix()->ops->write(tern_files_posix(), fd, buf, len);
 }
 
+static int fault_fsync(struct tern_files *files, int fd)
+{
+    (void)files;
+    return fails() ? -EIO : tern_files_posix()->ops->fsync(tern_files_posix(), fd);
+}
+
+static int fault_rename(struct tern_files *files, const char *from, const char *to)
+{
+    (void)files;
+    return fails() ? -EACCES : tern_files_posix()->ops->rename(tern_files_posix(), from, to);
+}
+
+static int fault_unlink(struct tern_files *files, const char *path)
+{
+    (void)files;
+    return fails() ? -EACCES : tern_files_posix()->ops->unlink(tern_files_posix(), path);
+}
+
 /* Closed it is all the same, as on Linux. */
 static int fault_close(struct tern_files *files, int fd)
 {
@@ -68,9 +86,12 @@ struct tern_files *faultfiles(void)
         .dup = fault_dup,
         .read = fault_read,
         .write = fault_write,
+        .fsync = fault_fsync,
         .close = fault_close,
         .fstat = fault_fstat,
         .stat = fault_stat,
+        .rename = fault_rename,
+        .unlink = fault_unlink,
         .list = fault_list,
     };
     static struct tern_files files = {&ops};
