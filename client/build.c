@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "client/jar.h"
 #include "proto/decode.h"
 #include "proto/request.h"
 
@@ -210,6 +211,7 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
     call->redirects_policy = NULL;
     call->retries_policy = NULL;
     call->decoding.policy = NULL;
+    call->jar = policy != NULL ? policy->cookies : NULL;
     if (policy != NULL && policy->redirects != NULL) {
         call->own_redirects = *policy->redirects;
         call->redirects_policy = &call->own_redirects;
@@ -290,6 +292,58 @@ static bool is_withheld(const struct tern_call *call, const struct tern_field *f
     return call->drops_secrets && ((field->flags & TERN_FIELD_SECRET) != 0 || tern_field_is_secret(field->name));
 }
 
+/* With a jar there is one field Cookie, made of all. */
+static bool is_cookie(const struct tern_call *call, const struct tern_field *field)
+{
+    return call->jar != NULL && tern_str_ieq(field->name, TERN_STR("Cookie"));
+}
+
+static enum tern_error join_cookie(const struct tern_call *call, const struct tern_field *field, struct tern_buf *value)
+{
+    enum tern_error error = TERN_OK;
+
+    if (!is_cookie(call, field) || is_withheld(call, field))
+        return TERN_OK;
+    if (value->len > 0)
+        error = tern_buf_append_str(value, TERN_STR("; "));
+    return error == TERN_OK ? tern_buf_append_str(value, field->value) : error;
+}
+
+static bool takes_cookies_away(const struct tern_call *call)
+{
+    for (uint32_t i = 0; i < call->own.count; i++) {
+        struct tern_field field = tern_fields_at(&call->own, i);
+
+        if (is_cookie(call, &field) && (field.flags & FIELD_AWAY) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The call's own cookies, or else the client's, then the jar's. */
+static enum tern_error add_cookies(struct tern_call *call)
+{
+    const struct tern_client_config *config = &call->profile->config;
+    struct tern_str name = TERN_STR("Cookie");
+    struct tern_buf value;
+    enum tern_error error = TERN_OK;
+
+    tern_buf_init(&value, TERN_REQUEST_HEAD_BYTES_MAX);
+    for (uint32_t i = 0; i < call->own.count && error == TERN_OK; i++) {
+        struct tern_field field = tern_fields_at(&call->own, i);
+
+        error = join_cookie(call, &field, &value);
+    }
+    for (size_t i = 0; i < config->field_count && error == TERN_OK && !is_own(call, name); i++)
+        error = join_cookie(call, &config->fields[i], &value);
+    if (error == TERN_OK)
+        error = tern_call_add_cookies(call, &value);
+    if (error == TERN_OK && value.len > 0)
+        error = tern_fields_add(&call->fields, name, tern_buf_view(&value), TERN_FIELD_SECRET);
+    tern_buf_deinit(&value);
+    return error;
+}
+
 /* All of them stay behind where one must: a value may not be known before the body is sent, so none can be copied. */
 static size_t count_trailers(const struct tern_call *call)
 {
@@ -311,7 +365,7 @@ static enum tern_error add_all(struct tern_call *call)
         const struct tern_field *field = &config->fields[i];
         bool is_ours = call->identity != NULL && tern_str_ieq(field->name, TERN_STR("Authorization"));
 
-        if (!is_ours && !is_own(call, field->name) && !is_withheld(call, field) &&
+        if (!is_ours && !is_own(call, field->name) && !is_withheld(call, field) && !is_cookie(call, field) &&
             (error = tern_fields_add(&call->fields, field->name, field->value, field->flags)) != TERN_OK)
             return error;
     }
@@ -320,11 +374,11 @@ static enum tern_error add_all(struct tern_call *call)
     for (uint32_t i = 0; i < call->own.count; i++) {
         struct tern_field field = tern_fields_at(&call->own, i);
 
-        if ((field.flags & FIELD_AWAY) == 0 && !is_withheld(call, &field) &&
+        if ((field.flags & FIELD_AWAY) == 0 && !is_withheld(call, &field) && !is_cookie(call, &field) &&
             (error = tern_fields_add(&call->fields, field.name, field.value, field.flags)) != TERN_OK)
             return error;
     }
-    return TERN_OK;
+    return call->jar != NULL && !takes_cookies_away(call) ? add_cookies(call) : TERN_OK;
 }
 
 /* The client's fields as they are, or, where the call has a say in them, a list of its own. */
@@ -333,7 +387,8 @@ static enum tern_error choose_fields(struct tern_call *call, const struct tern_f
     const struct tern_client_config *config = &call->profile->config;
     enum tern_error error;
 
-    if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL) {
+    if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL &&
+        call->jar == NULL) {
         *fields = config->fields;
         *count = config->field_count;
         return TERN_OK;

@@ -8,6 +8,7 @@
 #include "client/admission.h"
 #include "client/build.h"
 #include "client/hooks.h"
+#include "client/jar.h"
 #include "client/judge.h"
 #include "client/trace.h"
 
@@ -278,6 +279,8 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     call->result.status = head->status;
     call->result.version = head->version;
     tern_call_admission_heard(call, head);
+    if (call->jar != NULL)
+        tern_call_hear_cookies(call, head);
     tern_call_hook_response(call, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
@@ -454,6 +457,12 @@ static bool has_leave(struct tern_call *call, bool (*ask)(struct tern_call *, ui
     return false;
 }
 
+/* What the jar says may have changed since the last attempt, or while this one waited. */
+static bool has_its_cookies(struct tern_call *call)
+{
+    return call->jar == NULL || tern_call_build_outgoing(call, &call->result.fault) == TERN_OK;
+}
+
 static void begin_attempt(struct tern_call *call)
 {
     struct tern_exchange *exchange = &call->exchange;
@@ -463,7 +472,7 @@ static void begin_attempt(struct tern_call *call)
 
     if (!passes_gate(call) || !has_leave(call, tern_identity_await) || !has_leave(call, tern_call_admit))
         return;
-    if (tern_identity_sign(call, &call->result.fault) != TERN_OK) {
+    if (tern_identity_sign(call, &call->result.fault) != TERN_OK || !has_its_cookies(call)) {
         stop(call);
         return;
     }

@@ -91,6 +91,7 @@ struct tern_call {
     bool has_own_policy;
     const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
     const struct tern_retries *retries_policy;
+    struct tern_jar *jar; /* the policy's own or the site's, or NULL */
     enum tern_call_next next;
     struct tern_timer delay; /* in NEW: of the next attempt; in DECODING: the call's deadline */
     uint64_t delay_ns;
@@ -99,6 +100,7 @@ struct tern_call {
     bool to_get;              /* with NEXT_HOP: its method */
     bool drops_secrets;       /* another origin was visited: secrets do not come back */
     bool drops_host;
+    bool is_cross_site;              /* the chain has been to another site: not all cookies go out any more */
     bool is_upgraded;                /* the hop's URL was http, and HSTS has made it https */
     bool is_retrying;                /* counted as such by its client */
     struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */

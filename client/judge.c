@@ -4,9 +4,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "client/build.h"
+#include "client/jar.h"
 #include "client/trace.h"
 #include "policy/redirect.h"
 #include "policy/retry.h"
+#include "policy/suffix.h"
 
 static struct tern_engine *engine_of(const struct tern_call *call)
 {
@@ -54,10 +56,11 @@ enum tern_error tern_call_settle(struct tern_call *call)
         return error;
     tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
     if (call->has_own_policy)
-        return TERN_OK;
+        return call->jar == NULL || call->jar->engine == engine_of(call) ? TERN_OK : TERN_EINVAL;
     call->redirects_policy = call->site->policy.redirects;
     call->retries_policy = call->site->policy.retries;
     call->decoding.policy = call->site->policy.decoding;
+    call->jar = call->site->policy.cookies;
     return TERN_OK;
 }
 
@@ -264,6 +267,7 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
     enum tern_error error;
 
     call->client->stats.redirected++;
+    call->is_cross_site |= !tern_suffix_same_site(&call->url, &call->next_url);
     call->url = call->next_url;
     call->next_url = old; /* its memory serves the next hop */
     error = tern_call_settle(call);

@@ -6,7 +6,7 @@
 #include "client/call.h"
 
 /* Settles where the present hop goes (the URL's origin, over TLS where HSTS asks for it) and what holds for its host.
- * Errors: TERN_ENOMEM, TERN_ELIMIT. */
+ * Errors: TERN_ENOMEM, TERN_ELIMIT, TERN_EINVAL (the call's own jar is of another engine). */
 TERN_MUST_USE enum tern_error tern_call_settle(struct tern_call *call);
 
 /* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the way. */

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "client/jar.h"
 #include "policy/breaker.h"
 #include "policy/rate.h"
 #include "policy/redirect.h"
@@ -206,6 +207,14 @@ static enum tern_error take_breaker(struct tern_settings *settings, struct tern_
     return check_statuses("policy.breaker.statuses", copy->statuses, copy->status_count, why);
 }
 
+static enum tern_error take_jar(struct tern_site *site, struct tern_jar *jar, struct tern_fault *why)
+{
+    if (jar->engine != site->profile->engine)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.cookies: a jar of another engine");
+    site->policy.cookies = tern_jar_acquire(jar);
+    return TERN_OK;
+}
+
 static enum tern_error take_policy(struct tern_settings *settings, struct tern_site *site,
                                    const struct tern_policy *from, struct tern_fault *why)
 {
@@ -218,6 +227,8 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
         error = take_redirects(settings, site, from->redirects, why);
     if (error == TERN_OK && from->retries != NULL)
         error = take_retries(settings, site, from->retries, why);
+    if (error == TERN_OK && from->cookies != NULL)
+        error = take_jar(site, from->cookies, why);
     if (error == TERN_OK && from->rate != NULL)
         error = take_rate(settings, site, from->rate, why);
     if (error == TERN_OK && from->breaker != NULL)
@@ -265,6 +276,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(redirects);
     OVERRIDE(retries);
     OVERRIDE(decoding);
+    OVERRIDE(cookies);
     OVERRIDE(rate);
     OVERRIDE(breaker);
     OVERRIDE(hooks);
@@ -420,9 +432,12 @@ void tern_settings_release(struct tern_settings *settings)
 {
     if (settings == NULL || --settings->refs > 0)
         return;
-    for (size_t i = 0; i < settings->host_count; i++)
+    for (size_t i = 0; i < settings->host_count; i++) {
         tern_profile_release(settings->hosts[i].profile);
+        tern_jar_release(settings->hosts[i].policy.cookies);
+    }
     tern_profile_release(settings->own.profile);
+    tern_jar_release(settings->own.policy.cookies);
     tern_keep_deinit(&settings->keep);
     tern_mem_free(settings);
 }

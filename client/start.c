@@ -77,7 +77,7 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->owed_bytes = 0;
     call->is_paused = call->was_told = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;
-    call->drops_secrets = call->drops_host = call->is_retrying = false;
+    call->drops_secrets = call->drops_host = call->is_cross_site = call->is_retrying = false;
     call->result = (struct tern_result){.attempt = 1, .hop = 1};
     tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     tern_list_init(&call->in_line);

@@ -3,6 +3,9 @@
 #include <llhttp.h>
 #include <mbedtls/version.h>
 #include <nghttp2/nghttp2ver.h>
+#ifdef TERN_WITH_PSL
+#include <libpsl.h>
+#endif
 #ifdef TERN_WITH_ZLIB
 #include <zlib.h>
 #endif
@@ -26,6 +29,9 @@ const char *tern_version_details(void)
 {
     return "mbedTLS/" MBEDTLS_VERSION_STRING " llhttp/" LLHTTP_VERSION " nghttp2/" NGHTTP2_VERSION
            " c-ares/" ARES_VERSION_STR " libidn2/" IDN2_VERSION
+#ifdef TERN_WITH_PSL
+           " libpsl/" PSL_VERSION
+#endif
 #ifdef TERN_WITH_ZLIB
            " zlib/" ZLIB_VERSION
 #endif

@@ -37,6 +37,7 @@ LIBRARIES = {
     r"ares\w*\.h": "dns",
     r"idn2\.h": "base",
     r"zlib\.h|brotli/|zstd\w*\.h": "proto",
+    r"libpsl\.h": "policy",
 }
 
 # What the layers may call only in the files that are the seam for it, if any.

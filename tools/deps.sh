@@ -19,7 +19,7 @@ packages_for() {
     build)
         # The last line is what tools/libs.sh needs. fetch trusts whom the system trusts: ca-certificates.
         echo gcc libc6-dev binutils cmake ninja-build pkgconf libc-ares-dev libidn2-dev libnghttp2-dev ca-certificates
-        echo zlib1g-dev libbrotli-dev libzstd-dev
+        echo zlib1g-dev libbrotli-dev libzstd-dev libpsl-dev
         echo dpkg-dev xz-utils bzip2 patch python3 debian-archive-keyring
         ;;
     # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.

@@ -87,9 +87,9 @@ struct tern_request {
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
     const struct tern_policy
-        *policy;           /* redirects, retries, decoding and auth of this call, in place of the client's; the rest
-                                         of it is not looked at. NULL: the client's. The lists in it are borrowed until
-                                         the call has ended, auth is copied */
+        *policy;           /* redirects, retries, decoding, auth and cookies of this call, in place of the client's;
+                                         the rest of it is not looked at. NULL: the client's. The lists and the jar in
+                                         it are borrowed until the call has ended, auth is copied */
     bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
 };
 

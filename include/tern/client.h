@@ -287,7 +287,8 @@ TERN_API void tern_client_stats(const struct tern_client *client, struct tern_cl
 /* What the client has learned of hosts that want TLS alone (tern_policy.hsts), as text that outlives it: lines as in
  * curl's --hsts file, ".example.com "20270101 00:00:00"", the dot where hosts below are meant too. load adds to what is
  * known; lines that cannot be read are left out and counted in skipped (may be NULL). save gives a text with a NUL behind
- * it, owned by the caller, who frees it with tern_client_hsts_free. Files are the caller's business.
+ * it, owned by the caller, who frees it with tern_client_hsts_free. tern_file_load and
+ * tern_file_save (tern/file.h) bring it to and from a file.
  * Errors: TERN_ENOMEM. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_load(struct tern_client *client, struct tern_str text,
                                                              size_t *skipped);

@@ -2,8 +2,9 @@
  * they follow, what is tried again and when, whether bodies are decoded, how often a host is asked, who they say they are. All of it is off until asked for.
  *
  * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
- * for redirects, retries, decoding and identity, by call (tern_request.policy). A member that is NULL is off. Everything is copied
- * but what user points at. In every struct 0 or NULL means the documented default and TERN_OFF means off.
+ * for redirects, retries, decoding, identity and cookies, by call (tern_request.policy). A member that is NULL is off.
+ * Everything is copied but what user points at, and the jar. In every struct 0 or NULL means the documented default and
+ * TERN_OFF means off.
  *
  * Host patterns: "api.example.com" is that host; "*.example.com" every host below it, not itself; "*" every host;
  * "192.0.2.7" or "192.0.2.0/24", "2001:db8::/32" URLs whose host is such an address. Names are normalised as URLs are. */
@@ -12,6 +13,8 @@
 
 #include "tern/error.h"
 #include "tern/types.h"
+
+struct tern_jar;
 
 #ifdef __cplusplus
 extern "C" {
@@ -239,6 +242,7 @@ struct tern_policy {
     const struct tern_redirects *redirects;
     const struct tern_retries *retries;
     const struct tern_decoding *decoding;
+    struct tern_jar *cookies; /* tern/jar.h; of the same engine. Kept by the client; borrowed, where a call has it */
     const struct tern_rate *rate;
     const struct tern_breaker *breaker;
     const struct tern_hooks *hooks;

@@ -5,11 +5,13 @@
  *     policy.h  where calls may go, redirects, retries, rates
  *     client.h  a named profile: limits, timeouts, trust, pool, policy
  *     call.h    one request, one result
+ *     jar.h     cookies
  *     file.h    small files, whole */
 #ifndef TERN_TERN_H
 #define TERN_TERN_H
 
 #include "tern/call.h"
 #include "tern/file.h"
+#include "tern/jar.h"
 
 #endif
