@@ -152,8 +152,6 @@ static bool admit_rate(struct tern_call *call, const struct tern_rate *config, u
         *at_ns = wakes_at(call, turn_ns);
         return true;
     }
-    tern_rate_start(config, &call->rate->rate, now(call));
-    leave_line(call, config);
     return true;
 }
 
@@ -170,6 +168,16 @@ bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault 
         return true;
     tern_call_admission_end(call, NULL);
     return false;
+}
+
+void tern_call_admission_start(struct tern_call *call)
+{
+    const struct tern_rate *config = call->site->policy.rate;
+
+    if (config == NULL)
+        return;
+    tern_rate_start(config, &call->rate->rate, now(call));
+    leave_line(call, config);
 }
 
 void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head)

@@ -9,6 +9,9 @@
  * TERN_OFF: when who is before it in line sets its timer. */
 bool tern_call_admit(struct tern_call *call, uint64_t *at_ns, struct tern_fault *why);
 
+/* It starts, and counts. */
+void tern_call_admission_start(struct tern_call *call);
+
 /* The final head of an admitted attempt has come. */
 void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head);
 

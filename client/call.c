@@ -476,6 +476,7 @@ static void begin_attempt(struct tern_call *call)
         stop(call);
         return;
     }
+    tern_call_admission_start(call);
     if (call->is_upgraded && call->result.attempt == 1)
         tern_call_trace(call, "%s wants TLS alone (HSTS): http became https", call->origin.host.text);
     tern_call_hook_request(call);
