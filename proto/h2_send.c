@@ -488,16 +488,37 @@ static bool take_piece(struct tern_h2 *h2, const uint8_t *data, size_t len)
     return true;
 }
 
-/* RFC 9218 7.1. nghttp2 leaves it out where the peer does not go by it (2.1.1). */
+/* RFC 9218 7.1. Its payload is made when its turn comes; a stream that is gone by then needs none. */
+static ssize_t pack_priority(nghttp2_session *session, uint8_t *out, size_t room, const nghttp2_frame *frame,
+                             void *user)
+{
+    int32_t id = (int32_t)(intptr_t)frame->ext.payload;
+    const struct tern_h2_stream *s = tern_h2_find(user, id);
+    struct tern_str value = s != NULL ? s->stream->message->priority : TERN_STR("");
+
+    (void)session;
+    if (s == NULL || room < 4 + value.len) {
+        return NGHTTP2_ERR_CANCEL;
+    }
+    for (int i = 0; i < 4; i++) {
+        out[i] = (uint8_t)(id >> (24 - 8 * i));
+    }
+    memcpy(out + 4, value.ptr, value.len);
+    return (ssize_t)(4 + value.len);
+}
+
+/* Not for a peer that has said it goes by the old scheme (RFC 9218 2.1.1). As an extension: nghttp2_submit_priority_update (seen in 1.52)
+ * gives memory of its allocator to free() when memory is short. */
 static void tell_priorities(struct tern_h2 *h2)
 {
+    bool is_heard = nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES) != 0;
     struct tern_list *node;
 
     while ((node = tern_list_pop_front(&h2->urged)) != NULL) {
         const struct tern_h2_stream *s = TERN_CONTAINER_OF(node, struct tern_h2_stream, urged);
-        struct tern_str value = s->stream->message->priority;
-        if (s->on_wire && nghttp2_submit_priority_update(h2->session, NGHTTP2_FLAG_NONE, s->id,
-                                                         (const uint8_t *)value.ptr, value.len) != 0) {
+        if (is_heard && s->on_wire &&
+            nghttp2_submit_extension(h2->session, NGHTTP2_PRIORITY_UPDATE, NGHTTP2_FLAG_NONE, 0,
+                                     (void *)(intptr_t)s->id) != 0) {
             tern_h2_break_memory(h2);
         }
     }
@@ -630,6 +651,7 @@ void tern_h2_wrote(struct tern_codec *codec, size_t bytes)
 void tern_h2_callbacks_send(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_body);
+    nghttp2_session_callbacks_set_pack_extension_callback(callbacks, pack_priority);
     nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, on_before_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
