@@ -127,7 +127,10 @@ static const struct tern_body_source_ops callback_ops = {callback_peek, buffer_c
  *
  * Files block and pipes keep their reader waiting, so both are read by a job; but a pipe or socket is first waited for,
  * so that it never holds a worker. The job reads into memory of its own, through a descriptor of its own: when the call
- * ends, the user may close his and get its number for another file, while the job still reads. */
+ * ends, the user may close his and get its number for another file, while the job still reads. A file is read by place,
+ * and its own stays where it was: so it can be read again, even while a read that nobody waits for any more goes on. */
+
+#define PLACE_UNKNOWN INT64_MIN
 
 struct tern_body_pump {
     struct tern_job job;
@@ -136,7 +139,9 @@ struct tern_body_pump {
     struct tern_engine *engine;
     struct tern_body_reader *reader; /* NULL: detached */
     int fd;                          /* a copy of the user's, or a negative errno */
+    int64_t place;                   /* of a file, the job's: PLACE_UNKNOWN, where to read, or negative: it has none */
     ssize_t got;                     /* or a negative errno */
+    bool has_place;                  /* what the job has found out */
     bool is_watched;
     bool is_running;
     bool is_file;   /* cannot be waited for: it is always ready */
@@ -148,7 +153,14 @@ static void pump_run(struct tern_job *job, struct tern_files *files)
 {
     struct tern_body_pump *pump = TERN_CONTAINER_OF(job, struct tern_body_pump, job);
 
-    pump->got = files->ops->read(files, pump->fd, pump->buffer, sizeof(pump->buffer));
+    if (pump->is_file && pump->place == PLACE_UNKNOWN)
+        pump->place = files->ops->place(files, pump->fd);
+    if (pump->place < 0) {
+        pump->got = files->ops->read(files, pump->fd, pump->buffer, sizeof(pump->buffer));
+        return;
+    }
+    pump->got = files->ops->read_at(files, pump->fd, pump->buffer, sizeof(pump->buffer), pump->place);
+    pump->place += pump->got > 0 ? pump->got : 0;
 }
 
 static void pump_bury(struct tern_corpse *corpse)
@@ -174,6 +186,7 @@ static void pump_done(struct tern_job *job, bool cancelled)
         pump_close(pump);
     if (cancelled || pump->reader == NULL)
         return;
+    pump->has_place = pump->place >= 0;
     pump->is_filled = pump->is_file || pump->got != -EAGAIN; /* else somebody was faster: wait again */
     pump->reader->on_ready(pump->reader);
 }
@@ -240,6 +253,7 @@ static struct tern_body_pump *pump_of(struct tern_body_reader *reader)
     pump->corpse.bury = pump_bury;
     pump->engine = reader->engine;
     pump->reader = reader;
+    pump->place = PLACE_UNKNOWN;
     pump->fd = reader->engine->files->ops->dup(reader->engine->files, reader->body.fd);
     reader->pump = pump;
     return pump;
@@ -299,9 +313,34 @@ static enum tern_read fd_peek(struct tern_body_source *source, struct tern_str *
     return read;
 }
 
+/* A read under way goes to its end, and is nobody's. */
+static void pump_detach(struct tern_body_reader *reader)
+{
+    struct tern_body_pump *pump = reader->pump;
+
+    if (pump == NULL)
+        return;
+    pump->reader = NULL;
+    pump_unwatch(pump);
+    if (pump->is_running)
+        tern_job_cancel(&pump->job);
+    else
+        pump_close(pump);
+    tern_engine_bury(pump->engine, &pump->corpse);
+    reader->pump = NULL;
+}
+
 static bool fd_rewind(struct tern_body_source *source)
 {
-    return !of(source)->is_used; /* from where it stands: there is no way back */
+    struct tern_body_reader *reader = of(source);
+
+    if (!reader->is_used)
+        return true;
+    if (!reader->pump->has_place)
+        return false;
+    pump_detach(reader);
+    buffer_restart(reader);
+    return true;
 }
 
 static const struct tern_body_source_ops fd_ops = {fd_peek, buffer_consume, fd_rewind};
@@ -319,8 +358,14 @@ void tern_body_reader_init(struct tern_body_reader *reader, struct tern_engine *
 
 bool tern_body_reader_can_rewind(const struct tern_body_reader *reader)
 {
-    return reader->body.kind == TERN_BODY_MEMORY ||
-           (reader->body.kind == TERN_BODY_CALLBACK && reader->body.rewind != NULL);
+    switch (reader->body.kind) {
+    case TERN_BODY_CALLBACK:
+        return reader->body.rewind != NULL;
+    case TERN_BODY_FD:
+        return reader->pump != NULL && reader->pump->has_place;
+    default:
+        return true;
+    }
 }
 
 bool tern_body_reader_has_way_back(const struct tern_body_reader *reader)
@@ -330,18 +375,7 @@ bool tern_body_reader_has_way_back(const struct tern_body_reader *reader)
 
 void tern_body_reader_deinit(struct tern_body_reader *reader)
 {
-    struct tern_body_pump *pump = reader->pump;
-
-    if (pump != NULL) {
-        pump->reader = NULL;
-        pump_unwatch(pump);
-        if (pump->is_running)
-            tern_job_cancel(&pump->job);
-        else
-            pump_close(pump);
-        tern_engine_bury(pump->engine, &pump->corpse);
-        reader->pump = NULL;
-    }
+    pump_detach(reader);
     tern_mem_free(reader->buffer);
     reader->buffer = NULL;
 }

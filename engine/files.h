@@ -26,7 +26,10 @@ struct tern_files;
 struct tern_files_ops {
     int (*open)(struct tern_files *files, const char *path, int flags, mode_t mode); /* always O_CLOEXEC */
     int (*dup)(struct tern_files *files, int fd); /* O_CLOEXEC; another number for the same, at the same place */
-    ssize_t (*read)(struct tern_files *files, int fd, void *buf, size_t cap);        /* 0: the end */
+    ssize_t (*read)(struct tern_files *files, int fd, void *buf, size_t cap); /* 0: the end */
+    /* As read, but from a place: what the descriptor's own place is does not matter and stays. */
+    ssize_t (*read_at)(struct tern_files *files, int fd, void *buf, size_t cap, int64_t place);
+    int64_t (*place)(struct tern_files *files, int fd);                              /* -ESPIPE: it has none */
     ssize_t (*write)(struct tern_files *files, int fd, const void *buf, size_t len); /* may write less */
     int (*fsync)(struct tern_files *files, int fd);
     int (*close)(struct tern_files *files, int fd);

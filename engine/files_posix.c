@@ -36,6 +36,25 @@ static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t ca
     return n >= 0 ? n : -errno;
 }
 
+static ssize_t files_read_at(struct tern_files *files, int fd, void *buf, size_t cap, int64_t place)
+{
+    ssize_t n;
+
+    (void)files;
+    do
+        n = pread(fd, buf, cap, place);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : -errno;
+}
+
+static int64_t files_place(struct tern_files *files, int fd)
+{
+    off_t place = lseek(fd, 0, SEEK_CUR);
+
+    (void)files;
+    return place >= 0 ? place : -errno;
+}
+
 static ssize_t files_write(struct tern_files *files, int fd, const void *buf, size_t len)
 {
     ssize_t n;
@@ -130,6 +149,8 @@ static const struct tern_files_ops ops = {
     .open = files_open,
     .dup = files_dup,
     .read = files_read,
+    .read_at = files_read_at,
+    .place = files_place,
     .write = files_write,
     .fsync = files_fsync,
     .close = files_close,

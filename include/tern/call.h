@@ -25,7 +25,8 @@ enum tern_body_kind {
     TERN_BODY_NONE = 0,
     TERN_BODY_MEMORY,   /* data and length; borrowed until on_done */
     TERN_BODY_CALLBACK, /* read, and rewind if it can be sent again */
-    TERN_BODY_FD        /* a file, pipe or socket: borrowed until on_done, read off the loop from where it stands */
+    TERN_BODY_FD /* a file, pipe or socket: borrowed until on_done, read off the loop from where it stands. A file
+                           can be sent again, and its own place stays where it was */
 };
 
 /* As the length: not known. The body is sent chunked (RFC 9112 7.1). */

@@ -179,13 +179,10 @@ static int files_dup(struct tern_files *files, int fd)
     return slot_new(slot->file);
 }
 
-static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t cap)
+static ssize_t read_from(struct file *file, void *buf, size_t cap, uint64_t at)
 {
-    struct fd_slot *slot = slot_of(fd);
-    struct file *file = slot->file;
-    uint64_t there = file->is_pipe && file->there < file->len ? file->there : file->len, n = there - file->at;
+    uint64_t there = file->is_pipe && file->there < file->len ? file->there : file->len, n = there - at;
 
-    (void)files;
     if (sim_fault(SIM_FAULT_EIO))
         return -EIO;
     if (!is_ready(file))
@@ -195,11 +192,38 @@ static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t ca
     if (n > 1 && sim_fault(SIM_FAULT_SHORT_READ))
         n = 1 + sim_below(n);
     if (file->is_hosts)
-        memcpy(buf, hosts_text + file->at, (size_t)n);
+        memcpy(buf, hosts_text + at, (size_t)n);
     else
-        sim_pattern_fill(buf, file->seed, file->at, (size_t)n);
-    file->at += n;
+        sim_pattern_fill(buf, file->seed, at, (size_t)n);
     return (ssize_t)n;
+}
+
+static ssize_t files_read(struct tern_files *files, int fd, void *buf, size_t cap)
+{
+    struct file *file = slot_of(fd)->file;
+    ssize_t n = read_from(file, buf, cap, file->at);
+
+    (void)files;
+    file->at += n > 0 ? (uint64_t)n : 0;
+    return n;
+}
+
+static ssize_t files_read_at(struct tern_files *files, int fd, void *buf, size_t cap, int64_t place)
+{
+    struct file *file = slot_of(fd)->file;
+
+    (void)files;
+    SIM_CHECK(!file->is_pipe && place >= 0 && (uint64_t)place <= file->len, "file descriptor %d is read at %lld", fd,
+              (long long)place);
+    return read_from(file, buf, cap, (uint64_t)place);
+}
+
+static int64_t files_place(struct tern_files *files, int fd)
+{
+    struct file *file = slot_of(fd)->file;
+
+    (void)files;
+    return file->is_pipe ? -ESPIPE : (int64_t)file->at;
 }
 
 static ssize_t files_write(struct tern_files *files, int fd, const void *buf, size_t len)
@@ -249,6 +273,8 @@ struct tern_files *sim_files(void)
         .open = files_open,
         .dup = files_dup,
         .read = files_read,
+        .read_at = files_read_at,
+        .place = files_place,
         .write = files_write,
         .close = files_close,
         .fstat = files_fstat,

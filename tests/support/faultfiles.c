@@ -27,6 +27,18 @@ static ssize_t fault_read(struct tern_files *files, int fd, void *buf, size_t ca
     return fails() ? -EIO : tern_files_posix()->ops->read(tern_files_posix(), fd, buf, cap);
 }
 
+static ssize_t fault_read_at(struct tern_files *files, int fd, void *buf, size_t cap, int64_t place)
+{
+    (void)files;
+    return fails() ? -EIO : tern_files_posix()->ops->read_at(tern_files_posix(), fd, buf, cap, place);
+}
+
+static int64_t fault_place(struct tern_files *files, int fd)
+{
+    (void)files;
+    return fails() ? -ESPIPE : tern_files_posix()->ops->place(tern_files_posix(), fd);
+}
+
 static ssize_t fault_write(struct tern_files *files, int fd, const void *buf, size_t len)
 {
     (void)files;
@@ -85,6 +97,8 @@ struct tern_files *faultfiles(void)
         .open = fault_open,
         .dup = fault_dup,
         .read = fault_read,
+        .read_at = fault_read_at,
+        .place = fault_place,
         .write = fault_write,
         .fsync = fault_fsync,
         .close = fault_close,

@@ -29,6 +29,15 @@ static ssize_t slow_read(struct tern_files *files, int fd, void *buf, size_t cap
     return tern_files_posix()->ops->read(files, fd, buf, cap);
 }
 
+static ssize_t slow_read_at(struct tern_files *files, int fd, void *buf, size_t cap, int64_t place)
+{
+    struct slow_files *slow = (struct slow_files *)files;
+
+    sem_post(&slow->entered);
+    sem_wait(&slow->go);
+    return tern_files_posix()->ops->read_at(files, fd, buf, cap, place);
+}
+
 static int memory_file(const char *text)
 {
     int fd = memfd_create("body", MFD_CLOEXEC);
@@ -87,7 +96,7 @@ static void test_late_read_does_not_meet_another_file(void **state)
 
     (void)state;
     slow.files.ops = &slow.ops;
-    slow.ops.read = slow_read;
+    slow.ops.read_at = slow_read_at;
     sem_init(&slow.entered, 0, 0);
     sem_init(&slow.go, 0, 0);
     assert_int_equal(tern_engine_new_with(NULL, &(struct tern_engine_seams){.files = &slow.files}, &engine, NULL),
@@ -186,6 +195,50 @@ static void test_bytes_that_another_took_are_waited_for(void **state)
     sem_destroy(&slow.go);
 }
 
+/* The body is wanted again while a read of it goes on. What that reads comes too late; all of the file comes once more. */
+static void test_a_file_is_had_again(void **state)
+{
+    struct slow_files slow = {.ops = *tern_files_posix()->ops};
+    struct tern_engine *engine;
+    struct tern_body_reader reader;
+    struct tern_str view;
+    int fd = memory_file("0123456789"), descriptors = open_descriptors();
+
+    (void)state;
+    slow.files.ops = &slow.ops;
+    slow.ops.read_at = slow_read_at;
+    sem_init(&slow.entered, 0, 0);
+    sem_init(&slow.go, 0, 0);
+    assert_int_equal(lseek(fd, 4, SEEK_SET), 4);
+    assert_int_equal(tern_engine_new_with(NULL, &(struct tern_engine_seams){.files = &slow.files}, &engine, NULL),
+                     TERN_OK);
+    tern_body_reader_init(&reader, engine, &(struct tern_body){.kind = TERN_BODY_FD, .fd = fd, .length = 6}, on_ready);
+    for (int i = 0; i < 3; i++) {
+        assert_true(tern_body_reader_has_way_back(&reader));
+        assert_int_equal(peek(&reader, &view), TERN_READ_WAIT);
+        sem_post(&slow.go);
+        wait_ready(engine);
+        assert_int_equal(peek(&reader, &view), TERN_READ_DATA);
+        assert_int_equal(view.len, 6);
+        assert_memory_equal(view.ptr, "456789", 6);
+        reader.source.ops->consume(&reader.source, 3);
+        assert_true(tern_body_reader_has_way_back(&reader));
+        if (i == 0)
+            reader.source.ops->consume(&reader.source, 3);
+        if (i == 0)
+            assert_int_equal(peek(&reader, &view), TERN_READ_WAIT); /* for the end */
+        assert_true(reader.source.ops->rewind(&reader.source));
+    }
+    sem_post(&slow.go); /* for the one that nobody waits for */
+    tern_body_reader_deinit(&reader);
+    assert_int_equal(tern_engine_free(engine), TERN_OK);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 4);
+    assert_int_equal(open_descriptors(), descriptors);
+    close(fd);
+    sem_destroy(&slow.entered);
+    sem_destroy(&slow.go);
+}
+
 static void test_descriptor_that_is_none(void **state)
 {
     struct tern_engine *engine;
@@ -209,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_late_read_does_not_meet_another_file),
         cmocka_unit_test(test_pipe_is_waited_for_and_read_to_its_end),
         cmocka_unit_test(test_bytes_that_another_took_are_waited_for),
+        cmocka_unit_test(test_a_file_is_had_again),
         cmocka_unit_test(test_descriptor_that_is_none),
     };
 
