@@ -49,6 +49,24 @@ static void judge(const struct tern_redirect_question *q, const struct tern_url 
         refuse(out, TERN_EBODY_SOURCE, "the body cannot be sent again");
 }
 
+static bool is_scheme_char(char c)
+{
+    return tern_ascii_is_alpha(c) || tern_ascii_is_digit(c) || c == '+' || c == '-' || c == '.';
+}
+
+/* "mailto:x" and "file:///x" are URLs, though none that tern could ask for (RFC 3986 3.1). */
+static bool has_other_scheme(struct tern_str location)
+{
+    size_t len = 0;
+
+    while (len < location.len && is_scheme_char(location.ptr[len]))
+        len++;
+    if (len == 0 || len == location.len || location.ptr[len] != ':' || !tern_ascii_is_alpha(location.ptr[0]))
+        return false;
+    location = tern_str_n(location.ptr, len);
+    return !tern_str_ieq(location, TERN_STR("http")) && !tern_str_ieq(location, TERN_STR("https"));
+}
+
 enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, struct tern_url *next,
                                      struct tern_redirect_answer *out)
 {
@@ -67,7 +85,10 @@ enum tern_error tern_redirect_decide(const struct tern_redirect_question *q, str
     }
     out->verdict = TERN_REDIRECT_FOLLOW;
     if (error != TERN_OK) {
-        refuse(out, TERN_EURL, "Location is no URL");
+        if (has_other_scheme(q->location))
+            refuse(out, TERN_ESCHEME, "neither http nor https");
+        else
+            refuse(out, TERN_EURL, "Location is no URL");
         return TERN_OK;
     }
     if (q->hsts != NULL && (error = tern_hsts_upgrade(q->hsts, next, q->wall_s, &upgraded)) != TERN_OK)

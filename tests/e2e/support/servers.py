@@ -31,6 +31,7 @@ FILES = {
     "empty": b"",
     "byte": b"x",
     "mib": random.Random(1).randbytes(1024 * 1024),
+    "text": b"all the same\n" * 1000,
 }
 SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
 
@@ -190,6 +191,12 @@ class Nginx(WebServer):
                 auth_basic "{REALM}";
                 auth_basic_user_file {self.path("htpasswd")};
             }}
+            location = /busy {{ return 503; }}
+            location = /moved/here {{ return 301 /byte; }}
+            location = /moved/up {{ return 302 https://localhost:{self.ports["tls"]}/byte; }}
+            location = /moved/down {{ return 302 http://localhost:{self.ports["plain"]}/byte; }}
+            location = /moved/round {{ return 307 /moved/round; }}
+            location /coded/ {{ alias {self.path("www")}/; gzip on; gzip_types *; gzip_min_length 0; }}
         """
         blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; listen unix:{self.socket_path}; {common} }}"]
         blocks.append(f"server {{ listen 127.0.0.1:{self.ports['h2c']} backlog=1024 http2; {common} }}")

@@ -99,6 +99,8 @@ static const struct place places[] = {
     {"http://a b/", NULL, NULL},
     {"http://a.test:99999/", NULL, NULL},
     {"mailto:me@a.test", NULL, NULL},
+    {"file:///etc/passwd", NULL, NULL},
+    {"X-1.2+3:x", NULL, NULL},
 };
 
 #define STARTS 9 /* of them may be where a call is */
@@ -150,7 +152,7 @@ static enum tern_error error_of(const struct tern_redirect_question *q, const st
     if (verdict == TERN_REDIRECT_END)
         return TERN_EREDIRECTS;
     if (to->scheme == NULL)
-        return TERN_EURL;
+        return strncmp(to->url, "http:", 5) == 0 ? TERN_EURL : TERN_ESCHEME;
     if (strcmp(to->scheme, "ftp") == 0)
         return TERN_ESCHEME;
     if (strcmp(from->scheme, "https") == 0 && strcmp(to->scheme, "http") == 0 && !q->config->allow_downgrade)
