@@ -99,6 +99,15 @@ received=$(head -c 5000000 "$dir/file" | fetch -T - "$https/upload")
 echo "   5,000,000 bytes through a pipe: the origin got $received"
 expect "$received" 5000000
 
+say "Redirects, with the audit of the chain: POST becomes GET, secrets stay with the origin they were for"
+show -L --audit -o /dev/null -u me:secret -d name=value "$http/to/303//to/302/$https/redirect/1"
+echo "   and what leads from https to http is refused"
+fails 1 --cacert "$dir/ca.pem" -L --audit "$https/to/301/$http/"
+fails 47 -L --audit --max-redirs 1 "$http/redirect/3"
+
+say "Retries: 503 twice, tried again after 1 s and after 2 s"
+show --no-silent --retry 3 -w '%{num_retries} retries, %{time_total} s\n' "$http/fail/2/demo"
+
 say "Where the time goes: five URLs at once, each drawn on one line of time"
 show -Z --waterfall -o /dev/null "$https/bytes/100000" -o /dev/null "$http/delay/30/bytes/10" -o /dev/null \
     "$http/delay/60/bytes/10" -o /dev/null "$http/slow/400?rate=4000" -o /dev/null "$http/bytes/5000000"

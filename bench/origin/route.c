@@ -327,6 +327,24 @@ static enum tern_error route_redirect(struct routing *r)
     return error != TERN_OK ? error : answer(r, 302, TERN_STR("further on\n"));
 }
 
+/* /to/STATUS/URL: there, wherever that is. */
+static enum tern_error route_to(struct routing *r)
+{
+    uint64_t status;
+    struct tern_str query = r->request->query;
+    struct tern_buf location;
+    enum tern_error error;
+
+    if (!tern_u64_parse(take_segment(&r->rest), 399, &status) || status < 300)
+        return bad_request(r);
+    tern_buf_init(&location, ORIGIN_HEAD_MAX);
+    error = tern_buf_printf(&location, "%.*s%s%.*s", TERN_ARG(r->rest), query.len != 0 ? "?" : "", TERN_ARG(query));
+    if (error == TERN_OK)
+        error = add_field(r, TERN_STR("Location"), tern_buf_view(&location));
+    tern_buf_deinit(&location);
+    return error != TERN_OK ? error : answer(r, (uint16_t)status, TERN_STR("over there\n"));
+}
+
 /* N/KEY: true for the first N requests with this key; else the answer is written. */
 static bool fails(struct routing *r, enum tern_error *error)
 {
@@ -459,6 +477,7 @@ static const struct {
     {{"early-hints", 11}, route_early_hints},
     {{"continue", 8}, route_continue},
     {{"redirect", 8}, route_redirect},
+    {{"to", 2}, route_to},
     {{"fail", 4}, route_fail},
     {{"refuse-stream", 13}, route_refuse_stream},
     {{"goaway", 6}, route_goaway},

@@ -83,6 +83,18 @@ class Origin(unittest.TestCase):
                 self.assertEqual(status, 200)
                 self.assertEqual(body, pattern(size, seed))
 
+    def test_redirects_to_anywhere(self):
+        for path, status, location in (("/to/303/https://a.test:1/b?c=d&e", 303, "https://a.test:1/b?c=d&e"),
+                                       ("/to/307//here", 307, "/here"), ("/to/399/", 399, "")):
+            with self.subTest(path=path):
+                self.ask(path)
+                got, fields, _ = self.response()
+                self.assertEqual((got, fields["location"]), (status, location))
+        for path in ("/to/", "/to/299/x", "/to/400/x", "/to/x/y"):
+            with self.subTest(path=path):
+                self.ask(path)
+                self.assertEqual(self.response()[0], 400)
+
     def test_chunked(self):
         self.ask("/chunked/10?piece=4")
         _, fields = self.head()
