@@ -22,7 +22,7 @@ static struct tern_host_state *pin(struct tern_call *call, struct tern_str kind,
     return tern_hosts_pin(&call->client->hosts, tern_str_n(key, kind.len + text.len));
 }
 
-static struct tern_host_state *pin_origin(struct tern_call *call)
+struct tern_host_state *tern_call_pin_origin(struct tern_call *call)
 {
     const struct tern_origin *origin = &call->origin;
     static const char digits[] = "0123456789abcdef";
@@ -52,7 +52,7 @@ static bool admit_breaker(struct tern_call *call, const struct tern_breaker *con
         call->breaker_round == call->breaker->breaker.round)
         return true;                          /* sent again, and nothing has happened since */
     note_breaker(call, TERN_BREAKER_UNKNOWN); /* much may have happened while it stood in line */
-    call->breaker = pin_origin(call);
+    call->breaker = tern_call_pin_origin(call);
     if (call->breaker == NULL) {
         tern_fault_plain(why, TERN_ENOMEM);
         return false;
@@ -180,16 +180,32 @@ void tern_call_admission_start(struct tern_call *call)
     leave_line(call, config);
 }
 
+bool tern_call_admits_beside(const struct tern_call *call)
+{
+    const struct tern_rate *config = call->site->policy.rate;
+
+    if (call->breaker != NULL &&
+        (call->breaker->breaker.phase != TERN_BREAKER_CLOSED || call->breaker_round != call->breaker->breaker.round))
+        return false;
+    return config == NULL ||
+           (call->rate->line_count == 0 && tern_rate_at(config, &call->rate->rate, now(call), 0) <= now(call));
+}
+
+void tern_call_rate_heard(struct tern_call *call, const struct tern_head *head)
+{
+    if (call->rate != NULL)
+        tern_rate_heard(call->site->policy.rate, &call->rate->rate, now(call),
+                        (int64_t)(tern_engine_wall(call->client->engine) / TERN_S), head->status, head->fields,
+                        head->field_count);
+}
+
 void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head)
 {
     const struct tern_policy *policy = &call->site->policy;
 
     if (policy->breaker != NULL)
         note_breaker(call, tern_breaker_judge(policy->breaker, head->status, TERN_OK));
-    if (call->rate != NULL)
-        tern_rate_heard(policy->rate, &call->rate->rate, now(call),
-                        (int64_t)(tern_engine_wall(call->client->engine) / TERN_S), head->status, head->fields,
-                        head->field_count);
+    tern_call_rate_heard(call, head);
 }
 
 void tern_call_admission_end(struct tern_call *call, const struct tern_fault *fault)

@@ -37,6 +37,7 @@ void tern_call_build_deinit(struct tern_call *call)
     tern_url_deinit(&call->next_url);
     tern_keep_deinit(&call->hop_texts);
     tern_mem_free(call->hops);
+    tern_mem_free(call->hedge);
     tern_buf_deinit(&call->method);
     tern_buf_deinit(&call->authority);
     tern_fields_deinit(&call->own);
@@ -210,6 +211,7 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
     call->has_own_policy = policy != NULL;
     call->redirects_policy = NULL;
     call->retries_policy = NULL;
+    call->hedging_policy = NULL;
     call->decoding.policy = NULL;
     call->jar = policy != NULL ? policy->cookies : NULL;
     if (policy != NULL && policy->redirects != NULL) {
@@ -221,6 +223,11 @@ static enum tern_error take_policy(struct tern_call *call, const struct tern_pol
         call->own_retries = *policy->retries;
         call->retries_policy = &call->own_retries;
         error = tern_settings_check_retries(&call->own_retries, why);
+    }
+    if (error == TERN_OK && policy != NULL && policy->hedging != NULL) {
+        call->own_hedging = *policy->hedging;
+        call->hedging_policy = &call->own_hedging;
+        error = tern_settings_check_hedging(&call->own_hedging, why);
     }
     if (error == TERN_OK && policy != NULL && policy->decoding != NULL) {
         call->own_decoding = *policy->decoding;

@@ -31,11 +31,6 @@ static void set_state(struct tern_call *call, enum tern_call_state state)
     call->state = state;
 }
 
-static struct tern_call *of_exchange(struct tern_exchange *exchange)
-{
-    return TERN_CONTAINER_OF(exchange, struct tern_call, exchange);
-}
-
 static uint64_t now(const struct tern_call *call)
 {
     return call->client->engine->now_ns;
@@ -51,6 +46,15 @@ static void forget_hops(struct tern_call *call)
     call->hop_count = 0;
 }
 
+/* The attempt's end, which is told once. */
+static void tell_error(struct tern_call *call)
+{
+    if (call->was_told)
+        return; /* and cancelled by who was told */
+    call->was_told = true;
+    tern_call_hook_error(call, &call->result);
+}
+
 /* The end of every call: its one on_done. */
 static void finish(struct tern_call *call, bool is_silent)
 {
@@ -60,6 +64,7 @@ static void finish(struct tern_call *call, bool is_silent)
     set_state(call, TERN_CALL_DONE);
     tern_task_cancel(&call->task);
     tern_timer_cancel(client->engine, &call->delay);
+    tern_call_hedge_end(call, false);
     tern_call_decoding_end(call);
     client->retrying_count -= call->is_retrying;
     result->times.total_ns = now(call) - result->times.start_ns;
@@ -68,8 +73,10 @@ static void finish(struct tern_call *call, bool is_silent)
     client->stats.calls_live--;
     tern_slots_release(&client->engine->calls, call->id);
     tern_body_reader_deinit(&call->body);
+    result->hedges = call->hedges;
+    tern_call_hedge_over(call, is_silent);
     if (!is_silent && result->fault.error != TERN_OK)
-        tern_call_hook_error(call);
+        tell_error(call);
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
     tern_call_admission_end(call, NULL);
@@ -89,8 +96,10 @@ static void on_end_task(struct tern_task *task)
 /* Leaves the transport. The result keeps how far it had come. */
 static void detach(struct tern_call *call)
 {
-    if (call->state == TERN_CALL_RUNNING)
-        tern_call_transport(call)->ops->cancel(&call->exchange);
+    if (call->state != TERN_CALL_RUNNING)
+        return;
+    tern_call_hedge_cut(call);
+    tern_call_transport(call)->ops->cancel(call->active);
 }
 
 void tern_call_end_with(struct tern_call *call, const struct tern_fault *fault)
@@ -129,6 +138,16 @@ void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_si
 
 /* ---- attempts ---- */
 
+struct tern_result tern_call_new_result(const struct tern_call *call)
+{
+    return (struct tern_result){.attempt = call->attempts,
+                                .hop = call->result.hop,
+                                .hops = call->hops,
+                                .hop_count = call->hop_count,
+                                .host_config = call->site->pattern,
+                                .times = {.start_ns = call->result.times.start_ns}};
+}
+
 /* Promise 4: only what is provably safe. */
 static bool may_replay(struct tern_call *call)
 {
@@ -159,23 +178,16 @@ static void replay(struct tern_call *call)
         [TERN_REPLAY_REFUSED] = "The server refused the request unprocessed",
         [TERN_REPLAY_STALE] = "The kept connection died before an answer",
     };
-    struct tern_result *result = &call->result;
-    const char *reason = reasons[result->replay]; /* may_replay lets no other class pass */
-    struct tern_times times = {.start_ns = result->times.start_ns};
-    uint32_t attempt = result->attempt + 1;
+    const char *reason = reasons[call->result.replay]; /* may_replay lets no other class pass */
 
+    call->attempts++;
     call->replays++;
     call->was_told = false;
     call->client->stats.replayed++;
-    *result = (struct tern_result){.attempt = attempt,
-                                   .hop = result->hop,
-                                   .hops = call->hops,
-                                   .hop_count = call->hop_count,
-                                   .host_config = call->site->pattern,
-                                   .times = times};
+    call->result = tern_call_new_result(call);
     set_state(call, TERN_CALL_NEW);
     tern_engine_defer(call->client->engine, &call->task);
-    tern_call_trace(call, "%s: sending it again (attempt %u)", reason, attempt);
+    tern_call_trace(call, "%s: sending it again (attempt %u)", reason, call->attempts);
 }
 
 /* ---- what follows by policy ---- */
@@ -184,7 +196,9 @@ static void on_delay(struct tern_timer *timer)
 {
     struct tern_call *call = TERN_CONTAINER_OF(timer, struct tern_call, delay);
 
-    if (call->state == TERN_CALL_DECODING)
+    if (call->state == TERN_CALL_RUNNING)
+        tern_call_hedge_due(call);
+    else if (call->state == TERN_CALL_DECODING)
         tern_call_end_later(call, TERN_EDEADLINE);
     else
         begin_attempt(call);
@@ -229,15 +243,16 @@ static void discard(struct tern_call *call, struct tern_exchange *exchange, size
 
 static void on_assigned(struct tern_exchange *exchange)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
 
+    tern_call_hedge_assigned(call);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_request(call);
 }
 
 static void on_informational(struct tern_exchange *exchange, const struct tern_head *head)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
 
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
@@ -272,16 +287,17 @@ static void check_length(struct tern_call *call, const struct tern_head *head)
 
 static void on_head(struct tern_exchange *exchange, const struct tern_head *head)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
     struct tern_head shown = *head;
     struct tern_fault why;
 
     call->result.status = head->status;
     call->result.version = head->version;
+    tern_call_hedge_end(call, true);
     tern_call_admission_heard(call, head);
     if (call->jar != NULL)
         tern_call_hear_cookies(call, head);
-    tern_call_hook_response(call, head);
+    tern_call_hook_response(call, &call->result, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
@@ -321,16 +337,19 @@ void tern_call_update_pause(struct tern_call *call)
 {
     bool is_users = call->next == TERN_CALL_NEXT_NONE; /* else the rest of it is nobody's */
     bool pauses = is_users && (call->is_paused || call->decoding.is_held);
+    struct tern_exchange *second = tern_call_hedge_beside(call);
 
     if (call->state != TERN_CALL_RUNNING || pauses == call->pauses_transport)
         return;
     call->pauses_transport = pauses;
-    tern_call_transport(call)->ops->pause(&call->exchange, pauses);
+    tern_call_transport(call)->ops->pause(call->active, pauses);
+    if (second != NULL)
+        tern_call_transport(call)->ops->pause(second, pauses);
 }
 
 static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t len)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
 
     if (call->next != TERN_CALL_NEXT_NONE) {
         discard(call, exchange, len);
@@ -348,7 +367,7 @@ static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t 
 
 static void on_trailers(struct tern_exchange *exchange, const struct tern_field *fields, size_t count)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
 
     if (call->next == TERN_CALL_NEXT_NONE && call->handlers.on_trailers != NULL)
         call->handlers.on_trailers(call->user, call->id, fields, count);
@@ -371,17 +390,18 @@ static void await_decoding(struct tern_call *call)
 
 static void on_exchange_end(struct tern_exchange *exchange)
 {
-    struct tern_call *call = of_exchange(exchange);
+    struct tern_call *call = exchange->owner;
     bool has_failed = call->result.fault.error != TERN_OK;
     bool again = call->next == TERN_CALL_NEXT_NONE && has_failed && may_replay(call);
 
+    tern_call_hedge_end(call, tern_error_class(call->result.fault.error) == TERN_CLASS_TIMEOUT);
     if (!again && call->state == TERN_CALL_RUNNING) {
         tern_call_admission_end(call, has_failed ? &call->result.fault : NULL);
         if (call->next == TERN_CALL_NEXT_NONE && has_failed)
             (void)tern_call_judge_failure(call);
     }
     if (has_failed && call->state == TERN_CALL_RUNNING && (again || call->next != TERN_CALL_NEXT_NONE))
-        tern_call_hook_error(call); /* else it is the call's end, which tells it */
+        tell_error(call); /* else it is the call's end, which tells it */
     if (call->state != TERN_CALL_RUNNING)
         return; /* cancelled in the body's rewind, or by a hook: it ends from its task */
     if (again)
@@ -398,7 +418,7 @@ static void on_exchange_end(struct tern_exchange *exchange)
 
 static void on_trace(struct tern_exchange *exchange, enum tern_trace_kind kind, struct tern_str text)
 {
-    tern_call_tell(of_exchange(exchange), kind, text);
+    tern_call_tell(exchange->owner, kind, text);
 }
 
 static const struct tern_exchange_events exchange_events = {
@@ -413,6 +433,7 @@ static const struct tern_exchange_events exchange_events = {
 
 /* The same for those who do not watch: then no text is made. */
 static const struct tern_exchange_events quiet_events = {
+    .on_assigned = on_assigned,
     .on_informational = on_informational,
     .on_head = on_head,
     .on_body = on_body,
@@ -426,6 +447,11 @@ static bool stop(struct tern_call *call)
     set_state(call, TERN_CALL_ENDING);
     finish(call, false);
     return false;
+}
+
+const struct tern_exchange_events *tern_call_exchange_events(const struct tern_call *call)
+{
+    return call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
 }
 
 /* Every attempt of every hop passes it, before DNS. */
@@ -479,10 +505,13 @@ static void begin_attempt(struct tern_call *call)
     tern_call_admission_start(call);
     if (call->is_upgraded && call->result.attempt == 1)
         tern_call_trace(call, "%s wants TLS alone (HSTS): http became https", call->origin.host.text);
-    tern_call_hook_request(call);
+    tern_call_hook_request(call, &call->result);
     if (call->state != TERN_CALL_NEW)
         return; /* cancelled in there: it ends from its task */
-    exchange->events = call->handlers.on_trace != NULL ? &exchange_events : &quiet_events;
+    tern_call_hedge_begin(call);
+    call->active = exchange;
+    exchange->events = tern_call_exchange_events(call);
+    exchange->owner = call;
     exchange->profile = call->profile;
     exchange->origin = &call->origin;
     exchange->timeouts = &call->timeouts;

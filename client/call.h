@@ -6,7 +6,7 @@
  *      +---------------+-----------------+--cancel, limit--> ENDING --task--> DONE
  *
  *  1. From NEW to ENDING the handle is live and the call is on its client's list; on_done is its last callback.
- *  2. RUNNING has an exchange with the transport; no other state has. In DECODING it has ended well, and what it brought
+ *  2. RUNNING has an exchange with the transport, or two (client/hedge.h); no other state has. In DECODING it has ended well, and what it brought
  *     is not yet decoded and delivered: the user has paused the call, or owes credit, or it takes more than a turn.
  *  3. In ENDING no callback comes but on_done.
  *  4. DONE is dead: its memory goes to the client's spares after the turn. */
@@ -18,6 +18,7 @@
 #include "client/body.h"
 #include "client/client.h"
 #include "client/decoding.h"
+#include "client/hedge.h"
 #include "client/identity.h"
 
 /* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not
@@ -72,7 +73,9 @@ struct tern_call {
     struct tern_profile *profile;   /* the site's */
     struct tern_body_reader body;
     struct tern_exchange exchange;
+    struct tern_exchange *active; /* while RUNNING: the exchange that the call goes by; that, or the hedge's */
     struct tern_result result;
+    uint32_t attempts; /* of this hop */
     uint64_t deadline_ns;
     uint64_t owed_bytes; /* delivered and not credited, where the call credits itself */
     uint32_t replays;
@@ -88,12 +91,14 @@ struct tern_call {
     struct tern_decoding own_decoding;
     struct tern_redirects own_redirects;
     struct tern_retries own_retries;
+    struct tern_hedging own_hedging;
     bool has_own_policy;
     const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
     const struct tern_retries *retries_policy;
+    const struct tern_hedging *hedging_policy;
     struct tern_jar *jar; /* the policy's own or the site's, or NULL */
     enum tern_call_next next;
-    struct tern_timer delay; /* in NEW: of the next attempt; in DECODING: the call's deadline */
+    struct tern_timer delay; /* in NEW: of the next attempt; RUNNING: of its hedge; DECODING: the deadline */
     uint64_t delay_ns;
     uint64_t discarded_bytes;
     struct tern_url next_url; /* with NEXT_HOP */
@@ -107,6 +112,10 @@ struct tern_call {
     uint32_t breaker_round;
     struct tern_host_state *rate; /* pinned while the attempt waits or runs */
     struct tern_list in_line;     /* of its rate, while it waits */
+    struct tern_host_state *pace; /* pinned until the attempt is answered: how fast its origin is; NULL: it goes once */
+    uint64_t assigned_ns;         /* with pace: it got its connection; 0: not yet */
+    struct tern_hedge *hedge;     /* owned, or NULL */
+    uint32_t hedges;              /* of all hops */
     uint64_t patience_ns;         /* while it waits: until then */
     struct tern_hop *hops;
     size_t hop_count;
@@ -121,6 +130,12 @@ static inline struct tern_transport *tern_call_transport(const struct tern_call 
 
 /* One that has just become its client's: its first attempt begins from a task. */
 void tern_call_begin(struct tern_call *call);
+
+/* What the result of its next attempt begins as. */
+struct tern_result tern_call_new_result(const struct tern_call *call);
+
+/* Who hears an exchange that is the call's only one. */
+const struct tern_exchange_events *tern_call_exchange_events(const struct tern_call *call);
 
 /* Ends the call from a task. */
 void tern_call_end_later(struct tern_call *call, enum tern_error error);

@@ -41,7 +41,7 @@ struct tern_client {
     struct tern_hsts hsts;
     struct tern_spaces spaces;
     struct tern_tokens tokens;
-    uint32_t retrying_count; /* of them: between their first failure and their end */
+    uint32_t retrying_count; /* of them: between their first failure and their end; and hedges beside another attempt */
     struct tern_rand rand;   /* for jitter */
     struct tern_client_stats stats;
 };

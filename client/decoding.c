@@ -67,7 +67,7 @@ static size_t work(struct tern_call *call, struct tern_str in)
 static void credit(struct tern_call *call, size_t bytes)
 {
     if (call->state == TERN_CALL_RUNNING && bytes > 0)
-        tern_call_transport(call)->ops->credit(&call->exchange, (uint32_t)bytes);
+        tern_call_transport(call)->ops->credit(call->active, (uint32_t)bytes);
 }
 
 void tern_call_decoding_wake(struct tern_call *call)

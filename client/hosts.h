@@ -1,4 +1,4 @@
-/* client/hosts.h - what a client remembers of the hosts that it asked, for its rate limits and breakers: a bounded table,
+/* client/hosts.h - what a client remembers of the hosts that it asked, for its rate limits, breakers and hedges: a bounded table,
  * from which the one that was not looked at for longest goes first. */
 #ifndef TERN_CLIENT_HOSTS_H
 #define TERN_CLIENT_HOSTS_H
@@ -6,9 +6,10 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "policy/breaker.h"
+#include "policy/hedge.h"
 #include "policy/rate.h"
 
-/* Some 200 bytes each. A client of more hosts at once forgets the state of some: better than growing without end. */
+/* Some 350 bytes each. A client of more hosts at once forgets the state of some: better than growing without end. */
 #define TERN_HOSTS_MAX 4096
 
 struct tern_host_state {
@@ -19,6 +20,7 @@ struct tern_host_state {
     struct tern_list line; /* calls that wait for their turn (tern_call.in_line), the first one's timer set to it */
     uint32_t line_count;
     struct tern_breaker_state breaker;
+    struct tern_hedge_state hedge;
     size_t key_len;
     char key[];
 };

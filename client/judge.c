@@ -59,6 +59,7 @@ enum tern_error tern_call_settle(struct tern_call *call)
         return call->jar == NULL || call->jar->engine == engine_of(call) ? TERN_OK : TERN_EINVAL;
     call->redirects_policy = call->site->policy.redirects;
     call->retries_policy = call->site->policy.retries;
+    call->hedging_policy = call->site->policy.hedging;
     call->decoding.policy = call->site->policy.decoding;
     call->jar = call->site->policy.cookies;
     return TERN_OK;
@@ -84,7 +85,7 @@ static bool judge_retry(struct tern_call *call, uint16_t status, struct tern_str
     struct tern_client *client = call->client;
     struct tern_retry_question question = {
         .config = call->retries_policy,
-        .attempt = call->result.attempt,
+        .attempt = call->attempts,
         .status = status,
         .error = call->result.fault.error,
         .replay = call->result.replay,
@@ -304,19 +305,16 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
 {
     bool is_hop = call->next == TERN_CALL_NEXT_HOP, is_auth = call->next == TERN_CALL_NEXT_AUTH;
     struct tern_result *result = &call->result;
-    const struct tern_retry retry = {.attempt = result->attempt + 1,
+    const struct tern_retry retry = {.attempt = call->attempts + 1,
                                      .delay_ns = call->delay_ns,
                                      .status = result->status,
                                      .error = result->fault.error};
 
     call->next = TERN_CALL_NEXT_NONE;
     call->was_told = false;
-    *result = (struct tern_result){.attempt = is_hop ? 1 : result->attempt + 1,
-                                   .hop = result->hop + is_hop,
-                                   .host_config = call->site->pattern,
-                                   .hops = call->hops,
-                                   .hop_count = call->hop_count,
-                                   .times = {.start_ns = result->times.start_ns}};
+    call->attempts = is_hop ? 1 : call->attempts + 1;
+    result->hop += is_hop;
+    *result = tern_call_new_result(call);
     if (is_hop) {
         enum tern_error error = prepare_hop(call, why);
 

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "client/jar.h"
 #include "policy/breaker.h"
+#include "policy/hedge.h"
 #include "policy/rate.h"
 #include "policy/redirect.h"
 #include "policy/retry.h"
@@ -13,7 +14,6 @@
 
 #define STATUSES_MAX 64
 
-static const uint16_t retry_statuses[] = {429, 502, 503, 504};
 static const uint16_t breaker_statuses[] = {500, 502, 503, 504};
 
 /* ---- checking, and the defaults ---- */
@@ -53,8 +53,8 @@ enum tern_error tern_settings_check_retries(struct tern_retries *config, struct 
         return tern_fault_set(why, TERN_ECONFIG, "policy.retries.budget_percent %u: more than 100",
                               config->budget_percent);
     if (config->status_count == 0) {
-        config->statuses = retry_statuses;
-        config->status_count = sizeof(retry_statuses) / sizeof(retry_statuses[0]);
+        config->statuses = tern_retry_statuses;
+        config->status_count = sizeof(tern_retry_statuses) / sizeof(tern_retry_statuses[0]);
     }
     default_u32(&config->attempts_max, TERN_RETRY_ATTEMPTS_MAX);
     default_u64(&config->backoff_ns, TERN_RETRY_BACKOFF_NS);
@@ -64,6 +64,15 @@ enum tern_error tern_settings_check_retries(struct tern_retries *config, struct 
     default_u32(&config->budget_percent, TERN_RETRY_BUDGET_PERCENT);
     default_u32(&config->budget_min, TERN_RETRY_BUDGET_MIN);
     return check_statuses("policy.retries.statuses", config->statuses, config->status_count, why);
+}
+
+enum tern_error tern_settings_check_hedging(struct tern_hedging *config, struct tern_fault *why)
+{
+    if (config->percentile > 99)
+        return tern_fault_set(why, TERN_ECONFIG, "policy.hedging.percentile %u: more than 99", config->percentile);
+    default_u64(&config->slow_ns, config->delay_ns != 0 ? config->delay_ns : TERN_HEDGE_SLOW_NS);
+    default_u32(&config->percentile, TERN_HEDGE_PERCENTILE);
+    return TERN_OK;
 }
 
 enum tern_error tern_settings_check_decoding(struct tern_decoding *config, struct tern_fault *why)
@@ -104,6 +113,15 @@ static enum tern_error take_retries(struct tern_settings *settings, struct tern_
     return copy->statuses != NULL && (copy->error_count == 0 || copy->errors != NULL)
                ? TERN_OK
                : tern_fault_plain(why, TERN_ENOMEM);
+}
+
+static enum tern_error take_hedging(struct tern_settings *settings, struct tern_site *site,
+                                    const struct tern_hedging *from, struct tern_fault *why)
+{
+    struct tern_hedging *copy = tern_keep_copy(&settings->keep, from, sizeof(*from));
+
+    site->policy.hedging = copy;
+    return copy != NULL ? tern_settings_check_hedging(copy, why) : tern_fault_plain(why, TERN_ENOMEM);
 }
 
 static enum tern_error take_decoding(struct tern_settings *settings, struct tern_site *site,
@@ -229,6 +247,8 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
         error = take_retries(settings, site, from->retries, why);
     if (error == TERN_OK && from->cookies != NULL)
         error = take_jar(site, from->cookies, why);
+    if (error == TERN_OK && from->hedging != NULL)
+        error = take_hedging(settings, site, from->hedging, why);
     if (error == TERN_OK && from->rate != NULL)
         error = take_rate(settings, site, from->rate, why);
     if (error == TERN_OK && from->breaker != NULL)
@@ -275,6 +295,7 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(gate);
     OVERRIDE(redirects);
     OVERRIDE(retries);
+    OVERRIDE(hedging);
     OVERRIDE(decoding);
     OVERRIDE(cookies);
     OVERRIDE(rate);

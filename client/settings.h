@@ -43,6 +43,7 @@ const struct tern_site *tern_settings_site(const struct tern_settings *settings,
  * borrowed. Errors: TERN_ECONFIG. */
 TERN_MUST_USE enum tern_error tern_settings_check_redirects(struct tern_redirects *config, struct tern_fault *why);
 TERN_MUST_USE enum tern_error tern_settings_check_retries(struct tern_retries *config, struct tern_fault *why);
+TERN_MUST_USE enum tern_error tern_settings_check_hedging(struct tern_hedging *config, struct tern_fault *why);
 TERN_MUST_USE enum tern_error tern_settings_check_decoding(struct tern_decoding *config, struct tern_fault *why);
 
 #endif

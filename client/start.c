@@ -58,7 +58,7 @@ static void on_body_ready(struct tern_body_reader *reader)
     struct tern_call *call = TERN_CONTAINER_OF(reader, struct tern_call, body);
 
     if (call->state == TERN_CALL_RUNNING)
-        tern_call_transport(call)->ops->body_ready(&call->exchange);
+        tern_call_transport(call)->ops->body_ready(call->active);
 }
 
 /* All that a request needs but the client: on whatever thread. */
@@ -73,7 +73,8 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->corpse = (struct tern_corpse){.bury = bury};
     call->handlers = handlers != NULL ? *handlers : (struct tern_handlers){0};
     call->user = user;
-    call->replays = 0;
+    call->replays = call->hedges = 0;
+    call->attempts = 1;
     call->owed_bytes = 0;
     call->is_paused = call->was_told = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;

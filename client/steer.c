@@ -58,7 +58,7 @@ enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_id id, si
     if (call->decoding.decoder != NULL)
         tern_call_decoding_wake(call);
     else if (call->state == TERN_CALL_RUNNING && bytes > 0)
-        tern_call_transport(call)->ops->credit(&call->exchange, (uint32_t)bytes);
+        tern_call_transport(call)->ops->credit(call->active, (uint32_t)bytes);
     return TERN_OK;
 }
 
@@ -72,6 +72,12 @@ enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id id
     return TERN_OK;
 }
 
+static void tell_priority(struct tern_call *call, struct tern_exchange *exchange)
+{
+    exchange->outgoing.priority = call->exchange.outgoing.priority;
+    tern_call_transport(call)->ops->priority_changed(exchange);
+}
+
 enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id id, struct tern_priority priority)
 {
     struct tern_call *call = find(engine, id);
@@ -80,9 +86,12 @@ enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id 
     if (call == NULL)
         return TERN_EGONE;
     error = tern_call_build_priority(call, &priority, NULL);
-    if (error == TERN_OK && call->state == TERN_CALL_RUNNING)
-        tern_call_transport(call)->ops->priority_changed(&call->exchange);
-    return error;
+    if (error != TERN_OK || call->state != TERN_CALL_RUNNING)
+        return error;
+    tell_priority(call, call->active);
+    if (tern_call_hedge_beside(call) != NULL)
+        tell_priority(call, tern_call_hedge_beside(call));
+    return TERN_OK;
 }
 
 void tern_post_cancel(struct tern_engine *engine, tern_call_id call)

@@ -36,17 +36,26 @@ bool tern_retry_after_parse(struct tern_str value, int64_t wall_s, uint64_t *out
     return true;
 }
 
+const uint16_t tern_retry_statuses[4] = {429, 502, 503, 504};
+
+bool tern_retry_is_for(const struct tern_retries *config, uint16_t status)
+{
+    const uint16_t *statuses = config != NULL ? config->statuses : tern_retry_statuses;
+    size_t count = config != NULL ? config->status_count : sizeof(tern_retry_statuses) / sizeof(tern_retry_statuses[0]);
+
+    for (size_t i = 0; i < count; i++)
+        if (statuses[i] == status)
+            return true;
+    return false;
+}
+
 static bool calls_for_retry(const struct tern_retry_question *q)
 {
     const struct tern_retries *config = q->config;
     enum tern_error_class class_ = tern_error_class(q->error);
 
-    if (q->status != 0) {
-        for (size_t i = 0; i < config->status_count; i++)
-            if (config->statuses[i] == q->status)
-                return true;
-        return false;
-    }
+    if (q->status != 0)
+        return tern_retry_is_for(q->config, q->status);
     if (config->error_count != 0) {
         for (size_t i = 0; i < config->error_count; i++)
             if (config->errors[i] == q->error)
@@ -66,11 +75,13 @@ static bool is_safe(const struct tern_retry_question *q)
     return q->status == 0 && (q->replay == TERN_REPLAY_UNSENT || q->replay == TERN_REPLAY_REFUSED);
 }
 
-static bool is_within_budget(const struct tern_retry_question *q)
+bool tern_retry_has_budget(const struct tern_retries *config, uint32_t live, uint32_t retrying)
 {
-    uint64_t share = (uint64_t)q->live * q->config->budget_percent / 100;
+    uint32_t percent = config != NULL ? config->budget_percent : TERN_RETRY_BUDGET_PERCENT;
+    uint32_t least = config != NULL ? config->budget_min : TERN_RETRY_BUDGET_MIN;
+    uint64_t share = (uint64_t)live * percent / 100;
 
-    return q->retrying < (share > q->config->budget_min ? share : q->config->budget_min);
+    return retrying < (share > least ? share : least);
 }
 
 /* "Full jitter" (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015). */
@@ -100,7 +111,7 @@ void tern_retry_decide(const struct tern_retry_question *q, struct tern_rand *ra
         out->reason = "it may have been processed";
     else if (!q->has_body_again)
         out->reason = "the body cannot be sent again";
-    else if (!is_within_budget(q))
+    else if (!tern_retry_has_budget(q->config, q->live, q->retrying))
         out->reason = "the retry budget is used up";
     else if (q->retry_after.ptr != NULL && tern_retry_after_parse(q->retry_after, q->wall_s, &asked_ns) &&
              asked_ns > q->config->retry_after_max_ns)

@@ -39,6 +39,14 @@ struct tern_retry_answer {
     const char *reason; /* why not: static text, for the trace; NULL where nothing called for a retry */
 };
 
+/* Whether an answer calls for another attempt. config NULL: by the default. */
+bool tern_retry_is_for(const struct tern_retries *config, uint16_t status);
+
+/* Whether one more may be in a retry. config NULL: by the default. */
+bool tern_retry_has_budget(const struct tern_retries *config, uint32_t live, uint32_t retrying);
+
+extern const uint16_t tern_retry_statuses[4]; /* the default */
+
 /* rand is used only where the answer is yes. */
 void tern_retry_decide(const struct tern_retry_question *question, struct tern_rand *rand,
                        struct tern_retry_answer *out);

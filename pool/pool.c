@@ -57,6 +57,27 @@ static void keep(struct tern_pool *pool, struct tern_conn *conn)
         tern_pool_evict(pool);
 }
 
+/* How well a connection serves an exchange that is to be apart from another: on a connection of its own, better still to
+ * another address. */
+static int distance(const struct tern_conn *conn, const struct tern_exchange *from)
+{
+    if (from == NULL || from->conn == NULL)
+        return 0;
+    return (conn != from->conn) + !tern_sockaddr_equal(&conn->tcp.peer, &from->conn->tcp.peer);
+}
+
+/* Of the idle ones, those to other addresses come first. */
+static void turn_away(struct tern_bucket *bucket, const struct tern_exchange *from)
+{
+    TERN_LIST_FOREACH(node, &bucket->idle) {
+        if (distance(TERN_CONTAINER_OF(node, struct tern_conn, bucket_node), from) == 2) {
+            tern_list_remove(node);
+            tern_list_push_front(&bucket->idle, node);
+            return;
+        }
+    }
+}
+
 /* The idle connection that was used last, or NULL. Those that are not good any more close. */
 static struct tern_conn *take_idle(struct tern_pool *pool, struct tern_bucket *bucket)
 {
@@ -170,7 +191,7 @@ static void serve(struct tern_exchange *exchange, struct tern_conn *conn, const 
 }
 
 /* Of the active connections the one with most room, so that streams are spread. NULL: none has any. */
-static struct tern_conn *find_shared(struct tern_bucket *bucket)
+static struct tern_conn *find_shared(struct tern_bucket *bucket, const struct tern_exchange *apart_from)
 {
     struct tern_conn *best = NULL;
     uint32_t best_room = 0;
@@ -178,8 +199,9 @@ static struct tern_conn *find_shared(struct tern_bucket *bucket)
     TERN_LIST_FOREACH(node, &bucket->shared) {
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, bucket_node);
         uint32_t room = tern_conn_room(conn);
+        int further = best != NULL ? distance(conn, apart_from) - distance(best, apart_from) : 0;
 
-        if (room > best_room) {
+        if (room > 0 && (further > 0 || (further == 0 && room > best_room))) {
             best_room = room;
             best = conn;
         }
@@ -309,12 +331,18 @@ void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *cro
 /* ---- the transport ---- */
 
 /* One that has room for a further call now, or NULL. */
-static struct tern_conn *find_ready(struct tern_pool *pool, struct tern_bucket *bucket)
+static struct tern_conn *find_ready(struct tern_pool *pool, struct tern_bucket *bucket,
+                                    const struct tern_exchange *apart_from)
 {
     struct tern_conn *conn;
 
     tern_waiters_had_turn(bucket);
-    while ((conn = find_shared(bucket)) != NULL) {
+    if (apart_from != NULL) {
+        turn_away(bucket, apart_from);
+        if ((conn = take_idle(pool, bucket)) != NULL)
+            return conn;
+    }
+    while ((conn = find_shared(bucket, apart_from)) != NULL) {
         if (!tern_waiters_must_yield(conn))
             return conn;
         yield(conn);
@@ -328,6 +356,8 @@ static enum tern_error check_wait(struct tern_pool *pool, const struct tern_exch
 {
     if (exchange->dial != NULL)
         return TERN_OK;
+    if (exchange->apart_from != NULL)
+        return tern_fault_set(why, TERN_EPOOL_TIMEOUT, "no connection is free, and none can be dialled now");
     if (pool->undialled_count > pool->limits.waiters_max)
         return tern_fault_set(why, TERN_EQUEUE, "%u calls wait for a connection already (limits.waiters_max)",
                               pool->undialled_count - 1);
@@ -353,7 +383,7 @@ static enum tern_error pool_start(struct tern_transport *transport, struct tern_
     if (bucket == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);
     /* Where one has room nobody waits but for a fresh one. */
-    conn = exchange->is_fresh ? NULL : find_ready(pool, bucket);
+    conn = exchange->is_fresh ? NULL : find_ready(pool, bucket, exchange->apart_from);
     if (conn != NULL && (error = check_reuse(exchange, conn, why)) != TERN_OK) {
         if (conn->state == TERN_CONN_IDLE) /* it was taken off the lists */
             tern_conn_close(conn, true);

@@ -49,16 +49,20 @@ enum tern_exchange_state {
 
 struct tern_exchange {
     /* Set by the caller before start, borrowed until the end. */
-    const struct tern_exchange_events *events;
+    const struct tern_exchange_events *events; /* may change on the way */
+    void *owner;                               /* the caller's own */
     struct tern_profile *profile;
     const struct tern_origin *origin;
     struct tern_outgoing outgoing;
     const struct tern_timeouts *timeouts; /* every field resolved */
     uint64_t total_deadline_ns;           /* or TERN_OFF */
-    struct tern_result *result;
+    struct tern_result *result;           /* may change on the way, to a copy of it */
     uint32_t window_bytes;
     uint32_t window_bytes_max; /* what it may be raised to; window_bytes: it stays */
     bool is_fresh;             /* take no pooled connection (outgoing.close leaves none) */
+    /* One under way that this repeats, or NULL: read by start alone, which prefers a connection other than its, to another
+     * address, and where none is ready or can be dialled refuses. */
+    const struct tern_exchange *apart_from;
 
     /* The transport's own. */
     enum tern_exchange_state state;

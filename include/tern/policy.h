@@ -1,8 +1,8 @@
 /* tern/policy.h - what a client decides about its calls beyond sending each once: where they may go, which redirects
- * they follow, what is tried again and when, whether bodies are decoded, how often a host is asked, who they say they are. All of it is off until asked for.
+ * they follow, what is tried again and when, what is sent twice, whether bodies are decoded, how often a host is asked, who they say they are. All of it is off until asked for.
  *
  * A policy is part of a client's configuration (tern_client_config.policy), may differ by host (tern_host_config) and,
- * for redirects, retries, decoding, identity and cookies, by call (tern_request.policy). A member that is NULL is off.
+ * for redirects, retries, hedging, decoding, identity and cookies, by call (tern_request.policy). A member that is NULL is off.
  * Everything is copied but what user points at, and the jar. In every struct 0 or NULL means the documented default and
  * TERN_OFF means off.
  *
@@ -119,6 +119,29 @@ struct tern_retries {
     void *user;
 };
 
+/* ---- hedging ---- */
+
+/* A call whose answer takes longer than usual is sent a second time, beside the first: over another connection and to
+ * another address where there is one. Whichever is answered first, by a status that tern_retries would not try again, is the
+ * call's; the other is cancelled, and nothing of it reaches the user but traces. (Dean and Barroso, "The Tail at Scale",
+ * Communications of the ACM 56(2), 2013.) Only where it is safe, the method being idempotent or a field Idempotency-Key
+ * there, and where the request has no body or one from memory (TERN_BODY_MEMORY). Informational heads that come while both
+ * are under way are not shown.
+ *
+ * At most one for each attempt, and none while the client's budget for retries is used up (tern_retries.budget_percent, of
+ * the policy that holds for the call; each second attempt counts as a retry while both are under way), the breaker is not
+ * closed, the rate limit has nothing to give at once, no connection is there at once nor to be dialled, or the call is
+ * paused. The two count as one for the breaker, for attempts_max as two. */
+struct tern_hedging {
+    /* From when the first has its connection. Default: within which percentile of the origin's latest answers came, some
+     * 500 to 1,000 of them and not before 20 are there, to within a quarter. */
+    uint64_t delay_ns;
+    uint32_t percentile; /* 1 to 99. Default 95 */
+    /* While half of the origin's latest answers took longer than this, the origin as a whole is slow, and more requests would
+     * make it slower: none is sent. Default delay_ns; where that is 0, 1 s. TERN_OFF: never. */
+    uint64_t slow_ns;
+};
+
 /* ---- content decoding ---- */
 
 /* With it bodies are delivered decoded: gzip, deflate, br and zstd, as far as they are built in (RFC 9110 8.4). Requests say
@@ -175,6 +198,7 @@ struct tern_breaker {
 struct tern_attempt {
     uint64_t call; /* tern_call_id */
     uint32_t attempt, hop;
+    bool hedge; /* it was sent beside another that was slow to answer (tern_hedging) */
     struct tern_str method;
     struct tern_str scheme, authority, target; /* of the URL: scheme "://" authority target */
     const struct tern_field *fields;           /* of the request, secrets included: take care where they go */
@@ -187,7 +211,8 @@ struct tern_hooks {
     void (*on_request)(void *user, const struct tern_attempt *attempt); /* before it goes to the pool */
     /* The final head, also of a response that is retried or redirected. */
     void (*on_response)(void *user, const struct tern_attempt *attempt, const struct tern_head *head);
-    /* The attempt ended without a whole response: refused by a policy, failed, timed out or cancelled. */
+    /* The attempt ended without a whole response: refused by a policy, failed, timed out or cancelled (also since another,
+     * sent beside it, was answered first). */
     void (*on_error)(void *user, const struct tern_attempt *attempt, const struct tern_fault *fault);
     void *user;
 };
@@ -241,6 +266,7 @@ struct tern_policy {
     const struct tern_gate *gate;
     const struct tern_redirects *redirects;
     const struct tern_retries *retries;
+    const struct tern_hedging *hedging;
     const struct tern_decoding *decoding;
     struct tern_jar *cookies; /* tern/jar.h; of the same engine. Kept by the client; borrowed, where a call has it */
     const struct tern_rate *rate;
