@@ -20,7 +20,7 @@ enum tern_flow {
     TERN_FLOW_WANT_READ,  /* nothing moved: the stream has to receive first */
     TERN_FLOW_WANT_WRITE, /* nothing moved: the stream has to send (or to be connected) first */
     TERN_FLOW_EOF,        /* read only: the peer ended its half in order, and will for ever */
-    TERN_FLOW_ERROR       /* broken, for ever; tern_bytestream_fault says why. After writev's, read still gives what the peer
+    TERN_FLOW_ERROR /* broken, for ever; tern_bytestream_fault says why. After writev's, read still gives what the peer
                              said before it broke off (an early answer), and then ERROR; else only close is of use */
 };
 

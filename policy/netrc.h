@@ -19,7 +19,7 @@
 struct tern_netrc_entry {
     struct tern_netrc_entry *next;
     bool is_default;
-    struct tern_host host; /* not of the default */
+    struct tern_host host;          /* not of the default */
     struct tern_str user, password; /* ptr NULL in both: nothing */
 };
 

@@ -340,11 +340,11 @@ bool tern_conn_is_usable(const struct tern_conn *conn, uint64_t now_ns)
 
 static void fill_result(const struct tern_conn *conn, struct tern_result *result)
 {
-    size_t local_len = strlen(conn->names) + 1;
+    const char *remote = tern_conn_remote(conn);
 
     result->reused = conn->uses > 1;
-    memcpy(result->local, conn->names, local_len);
-    strcpy(result->remote, conn->names + local_len);
+    memcpy(result->local, conn->names, strlen(conn->names) + 1);
+    memcpy(result->remote, remote, strlen(remote) + 1);
     result->tls_version = conn->tls_version;
     result->tls_suite = conn->tls_suite;
     result->tls_resumed = conn->tls_resumed;

@@ -37,8 +37,8 @@ static bool is_verified(struct tern_tls_stream *tls)
 static void finish(struct tern_tls_stream *tls)
 {
     if (!is_verified(tls)) {
-        tern_fault_set(&tls->fault, TERN_ETLS_HANDSHAKE,
-                       "TLS handshake with %s: the server showed no certificate", tls->host.text);
+        tern_fault_set(&tls->fault, TERN_ETLS_HANDSHAKE, "TLS handshake with %s: the server showed no certificate",
+                       tls->host.text);
         tern_tls_set_state(tls, TERN_TLS_FAILED);
         return;
     }

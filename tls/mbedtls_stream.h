@@ -64,8 +64,8 @@ struct tern_tls_stream {
     struct tern_tls_profile *profile; /* a count of it */
     struct tern_host host;
     struct tern_corpse corpse;
-    struct tern_task again; /* the upcall after an operation that stopped for fairness */
-    struct tern_task step;  /* of the handshake */
+    struct tern_task again;  /* the upcall after an operation that stopped for fairness */
+    struct tern_task step;   /* of the handshake */
     struct tern_fault fault; /* in FAILED, and once sending has failed */
     struct tern_tls_bio bio;
     struct tern_verify verify;

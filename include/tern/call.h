@@ -88,7 +88,7 @@ struct tern_request {
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
     const struct tern_policy
-        *policy;           /* redirects, retries, hedging, decoding, auth and cookies of this call, in place of the client's;
+        *policy; /* redirects, retries, hedging, decoding, auth and cookies of this call, in place of the client's;
                                          the rest of it is not looked at. NULL: the client's. The lists and the jar in
                                          it are borrowed until the call has ended, auth is copied */
     bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
@@ -150,7 +150,7 @@ struct tern_result {
     enum tern_replay replay;
     uint32_t attempt; /* 1 for the first; one that was sent beside another has the next number */
     uint32_t hedges;  /* attempts that were sent beside another (tern_hedging), of all hops */
-    bool by_hedge;   /* the last attempt was such a one */
+    bool by_hedge;    /* the last attempt was such a one */
     uint32_t hop;     /* 1 for the URL asked for */
     const struct tern_hop
         *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
