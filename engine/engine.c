@@ -550,10 +550,12 @@ static enum tern_error check_config(struct tern_engine_config *out, const struct
 
 static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why)
 {
-    engine->scratch = tern_mem_alloc(TERN_ENGINE_SCRATCH_BYTES);
-    if (engine->scratch == NULL ||
+    engine->scratch_block = tern_mem_alloc(TERN_ENGINE_SCRATCH_BYTES + TERN_ENGINE_SCRATCH_ALIGN - 1);
+    if (engine->scratch_block == NULL ||
         tern_slots_init(&engine->calls, engine->config.calls_max, &engine->mailbox) != TERN_OK)
         return tern_fault_plain(why, TERN_ENOMEM);
+    engine->scratch =
+        (unsigned char *)engine->scratch_block + (-(uintptr_t)engine->scratch_block & (TERN_ENGINE_SCRATCH_ALIGN - 1));
     int rc = engine->io->ops->random(engine->io, &engine->hash_seed, sizeof(engine->hash_seed));
     if (rc != 0)
         return tern_fault_errno(why, TERN_EOS, -rc, "no random bytes");
@@ -574,7 +576,7 @@ static enum tern_error set_up(struct tern_engine *engine, struct tern_fault *why
 static void free_memory(struct tern_engine *engine)
 {
     tern_slots_deinit(&engine->calls);
-    tern_mem_free(engine->scratch);
+    tern_mem_free(engine->scratch_block);
     tern_mem_free(engine);
 }
 

@@ -266,7 +266,7 @@ enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profil
         tern_h1_init(&conn->h1, &profile->codec_limits, &conn->pool->h1_spares);
         conn->codec = &conn->h1.codec;
     }
-    tern_buf_init(&conn->stash, TERN_ENGINE_SCRATCH_BYTES);
+    tern_buf_init(&conn->stash, TERN_CONN_READ_H1_BYTES);
     conn->dial = NULL;
     conn->opened_ns = conn->idle_ns = now(conn);
     if (is_h2 || tern_pool_spoken(conn->bucket) != TERN_SPOKEN_1_1_ASKED)
@@ -650,6 +650,11 @@ void tern_conn_widen(struct tern_conn *conn, struct tern_exchange *exchange)
     tern_h2_widen(&conn->h2->codec, stream, wanted);
 }
 
+static size_t read_bytes(const struct tern_conn *conn)
+{
+    return conn->h2 == NULL ? TERN_CONN_READ_H1_BYTES : TERN_CONN_READ_H2_BYTES;
+}
+
 /* One read and its parse. STEP_WAIT: nothing more now. */
 static enum step read_in(struct tern_conn *conn)
 {
@@ -661,7 +666,7 @@ static enum step read_in(struct tern_conn *conn)
 
     if (conn->stash.len > 0)
         return feed(conn, (const uint8_t *)conn->stash.data + conn->stash.head, conn->stash.len, true);
-    flow = tern_bytestream_read(conn->stream, scratch, TERN_ENGINE_SCRATCH_BYTES, &n);
+    flow = tern_bytestream_read(conn->stream, scratch, read_bytes(conn), &n);
     switch (flow) {
     case TERN_FLOW_OK:
         hear(conn);
@@ -693,8 +698,8 @@ static enum step turn(struct tern_conn *conn)
 
     /* What came together with an answer has no event of its own: an idle connection is read too. (A stream that gave
      * less than it was asked for answers the next read without the system.) */
-    for (int reads = 0; conn->codec->ops->wants_input(conn->codec); reads++) {
-        if (reads == TERN_CONN_READS_MAX) {
+    for (size_t taken = 0; conn->codec->ops->wants_input(conn->codec); taken += read_bytes(conn)) {
+        if (taken >= TERN_CONN_TURN_BYTES) {
             tern_conn_wake(conn);
             break;
         }

@@ -19,8 +19,13 @@
 #include "pool/pool.h"
 #include "proto/h1.h"
 
-/* Reads of one turn before other descriptors have theirs: 8 x 64 KiB. */
-#define TERN_CONN_READS_MAX 8
+/* One read takes no more. Of HTTP/1.1 what a paused call may not take yet waits in the connection's stash; HTTP/2's peers
+ * send what a window was opened for, and bulk costs a fourth of the system calls. */
+#define TERN_CONN_READ_H1_BYTES ((size_t)64 << 10)
+#define TERN_CONN_READ_H2_BYTES ((size_t)256 << 10)
+
+/* What is read in one turn before other descriptors have theirs. */
+#define TERN_CONN_TURN_BYTES ((size_t)512 << 10)
 
 /* Writes likewise: 8 x what a body's source lends at a time. */
 #define TERN_CONN_WRITES_MAX 8

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "pool/conn.h"
 #include "tests/support/scenario.h"
 #include "tests/support/torture.h"
 
@@ -54,7 +55,7 @@ static void test_answer_nobody_asked_for_behind_a_full_read(void **state)
     struct scenario s;
     struct simio_peer *peer;
     struct seen *call;
-    size_t len = TERN_ENGINE_SCRATCH_BYTES, head;
+    size_t len = TERN_CONN_READ_H1_BYTES, head;
     char *said = malloc(len + sizeof(OK_HI));
 
     (void)state;

@@ -486,23 +486,23 @@ static void test_one_write_for_many_reads(void **state)
     uint64_t writes, reads;
 
     (void)state;
-    scenario_open(&s, &(struct tern_client_config){.http_mode = TERN_HTTP_MODE_2_ONLY});
+    scenario_open(
+        &s, &(struct tern_client_config){.http_mode = TERN_HTTP_MODE_2_ONLY, .limits = {.body_window_bytes = MIB}});
     call = scenario_get(&s, "http://a.test/");
     peer = scenario_accept(&s);
     tern_buf_init(&out, MIB);
     h2_put(&out, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
     h2_put(&out, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
     h2_put_head(&out, 1, H2_END_HEADERS, ":status: 200\n");
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < 30; i++)
         h2_put_data(&out, 1, 0, piece);
     writes = simio_counts(s.sim).sendmsgs;
     reads = simio_counts(s.sim).recvs;
     simio_say_bytes(peer, out.data + out.head, out.len);
     scenario_run(&s, 0);
-    assert_int_equal(simio_counts(s.sim).recvs,
-                     reads + 4); /* of 64 KiB; three WINDOW_UPDATE are due, a PING, and more */
+    assert_int_equal(simio_counts(s.sim).recvs, reads + 2); /* of 256 KiB; WINDOW_UPDATEs are due, a PING, and more */
     assert_int_equal(simio_counts(s.sim).sendmsgs, writes + 1);
-    seen_is(call, "head 200 | body 245760 bytes");
+    seen_is(call, "head 200 | body 491520 bytes");
     tern_buf_deinit(&out);
     scenario_close(&s);
 }
