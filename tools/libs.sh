@@ -116,7 +116,7 @@ $(tail -n 40 "$work/log")"
 
 build_accelerators() {
     everest=mbedtls/3rdparty/everest
-    for source in gcm_alt gcm_soft ecp_alt ecp_soft; do
+    for source in gcm_alt gcm_soft ecp_alt ecp_soft p256; do
         # shellcheck disable=SC2086
         cc $cflags -Imbedtls/include -Imbedtls/library -I"$accelerators" -c "$accelerators/$source.c" -o $source.o
     done
@@ -126,7 +126,7 @@ build_accelerators() {
         -I$everest/include/everest -I$everest/include/everest/kremlib \
         -c $everest/library/Hacl_Curve25519_joined.c -o curve25519.o
     ar d "$stage/lib/libmbedcrypto.a" ecp.c.o
-    ar rs "$stage/lib/libmbedcrypto.a" gcm_alt.o gcm_soft.o ecp_alt.o ecp_soft.o curve25519.o 2>/dev/null
+    ar rs "$stage/lib/libmbedcrypto.a" gcm_alt.o gcm_soft.o ecp_alt.o ecp_soft.o p256.o curve25519.o 2>/dev/null
 }
 
 build_llhttp() {

@@ -1,5 +1,6 @@
 /* tools/mbedtls/ecp_alt.c - multiplication on Curve25519 (RFC 7748) by the verified code of HACL*, which comes with
- * mbedTLS's source (3rdparty/everest) but which its PSA half never calls. All other curves are left to mbedTLS. */
+ * mbedTLS's source (3rdparty/everest) but which its PSA half never calls; and on P-256 the sum that an ECDSA signature is
+ * checked by (p256.h), of public numbers alone. All else is left to mbedTLS. */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <mbedtls/platform_util.h>
 
 #include "ecp_soft.h"
+#include "p256.h"
 
 enum { X25519_BITS = 255, X25519_BYTES = 32 };
 
@@ -33,18 +35,25 @@ static bool x25519_is_right(void)
     return memcmp(result, expected, X25519_BYTES) == 0;
 }
 
+enum { UNKNOWN, NO, YES };
+
 /* Two threads that come first both look, and find the same. */
+static bool can(atomic_int *known, bool (*is_right)(void))
+{
+    int answer = atomic_load_explicit(known, memory_order_relaxed);
+
+    if (answer == UNKNOWN) {
+        answer = is_right() ? YES : NO;
+        atomic_store_explicit(known, answer, memory_order_relaxed);
+    }
+    return answer == YES;
+}
+
 static bool x25519_can(void)
 {
-    enum { UNKNOWN, NO, YES };
     static atomic_int known = UNKNOWN;
-    int can = atomic_load_explicit(&known, memory_order_relaxed);
 
-    if (can == UNKNOWN) {
-        can = x25519_is_right() ? YES : NO;
-        atomic_store_explicit(&known, can, memory_order_relaxed);
-    }
-    return can == YES;
+    return can(&known, x25519_is_right);
 }
 
 /* The checks are those that mbedTLS makes before it multiplies: the scalar's fixed bits are as RFC 7748 5 has them, and
@@ -78,6 +87,84 @@ static int x25519(mbedtls_ecp_group *group, mbedtls_ecp_point *result, const mbe
     return code;
 }
 
+/* ---- P-256 ---- */
+
+enum { P256_BYTES = 32 };
+
+/* RFC 6979 A.2.5, "sample" with SHA-256: what checking that signature adds up. The sum's x is the signature's r. */
+static bool p256_is_right(void)
+{
+    static const struct tern_p256_point base = {
+        {0xf4a13945d898c296, 0x77037d812deb33a0, 0xf8bce6e563a440f2, 0x6b17d1f2e12c4247},
+        {0xcbb6406837bf51f5, 0x2bce33576b315ece, 0x8ee7eb4a7c0f9e16, 0x4fe342e2fe1a7f9b}};
+    static const struct tern_p256_point key = {
+        {0xe669622e60f29fb6, 0xc049b8923b61fa6c, 0xc961eb74c6356d68, 0x60fed4ba255a9d31},
+        {0x77a3c294d4462299, 0xf2f1b20c2d7e9f51, 0xa41ae9e95628bc64, 0x7903fe1008b8bc99}};
+    static const uint64_t u1[4] = {0xf31cff76caae5841, 0x486952f78536ee77, 0xf17670f8eb7f810b, 0xa9cceaf9beeb5f3e};
+    static const uint64_t u2[4] = {0x241298ec71e7211d, 0x6b6ca086e80a10b4, 0xb01f62f0ec7e692d, 0x48dc5acda3b1ad61};
+    static const uint64_t r[4] = {0xc34d0ea84eaf3716, 0x9d2c877b56aaf991, 0x1140dd9cd45e81d6, 0xefd48b2aacb6a8fd};
+    struct tern_p256_point sum;
+
+    return tern_p256_sum(&sum, u1, &base, u2, &key) && memcmp(sum.x, r, sizeof(r)) == 0;
+}
+
+static bool p256_can(void)
+{
+    static atomic_int known = UNKNOWN;
+
+    return can(&known, p256_is_right);
+}
+
+static int to_limbs(uint64_t limbs[4], const mbedtls_mpi *number)
+{
+    unsigned char bytes[P256_BYTES];
+    int code = mbedtls_mpi_write_binary_le(number, bytes, sizeof(bytes));
+
+    memcpy(limbs, bytes, sizeof(bytes)); /* every CPU that this is for has the low byte first */
+    return code;
+}
+
+static int from_limbs(mbedtls_mpi *number, const uint64_t limbs[4])
+{
+    return mbedtls_mpi_read_binary_le(number, (const unsigned char *)limbs, P256_BYTES);
+}
+
+/* A factor of 1 to the order less 1, and a point of the curve: what mbedTLS asks for before it multiplies. */
+static int p256_term(const mbedtls_ecp_group *group, const mbedtls_mpi *factor, const mbedtls_ecp_point *point,
+                     uint64_t limbs[4], struct tern_p256_point *out)
+{
+    int code = mbedtls_ecp_check_privkey(group, factor);
+
+    if (code == 0)
+        code = mbedtls_ecp_check_pubkey(group, point);
+    if (code == 0)
+        code = to_limbs(limbs, factor);
+    if (code == 0)
+        code = to_limbs(out->x, &point->X);
+    if (code == 0)
+        code = to_limbs(out->y, &point->Y);
+    return code;
+}
+
+static int p256_sum(const mbedtls_ecp_group *group, mbedtls_ecp_point *result, const mbedtls_mpi *m,
+                    const mbedtls_ecp_point *p, const mbedtls_mpi *n, const mbedtls_ecp_point *q)
+{
+    struct tern_p256_point a, b, sum;
+    uint64_t m_limbs[4], n_limbs[4];
+    int code = p256_term(group, m, p, m_limbs, &a);
+
+    if (code == 0)
+        code = p256_term(group, n, q, n_limbs, &b);
+    if (code != 0)
+        return code;
+    if (!tern_p256_sum(&sum, m_limbs, &a, n_limbs, &b))
+        return mbedtls_ecp_set_zero(result);
+    code = from_limbs(&result->X, sum.x);
+    if (code == 0)
+        code = from_limbs(&result->Y, sum.y);
+    return code == 0 ? mbedtls_mpi_lset(&result->Z, 1) : code;
+}
+
 /* ---- mbedtls/ecp.h ---- */
 
 int mbedtls_ecp_mul_restartable(mbedtls_ecp_group *group, mbedtls_ecp_point *result, const mbedtls_mpi *factor,
@@ -95,4 +182,22 @@ int mbedtls_ecp_mul(mbedtls_ecp_group *group, mbedtls_ecp_point *result, const m
                     const mbedtls_ecp_point *point, int (*rng)(void *, unsigned char *, size_t), void *rng_context)
 {
     return mbedtls_ecp_mul_restartable(group, result, factor, point, rng, rng_context, NULL);
+}
+
+/* A sum of multiples of the base point is a signature being checked. (Another caller, J-PAKE, has secrets in it; and 0 as a
+ * factor needs no multiplication.) */
+int mbedtls_ecp_muladd_restartable(mbedtls_ecp_group *group, mbedtls_ecp_point *result, const mbedtls_mpi *m,
+                                   const mbedtls_ecp_point *p, const mbedtls_mpi *n, const mbedtls_ecp_point *q,
+                                   mbedtls_ecp_restart_ctx *restart)
+{
+    if (group->id == MBEDTLS_ECP_DP_SECP256R1 && p == &group->G && mbedtls_mpi_cmp_int(m, 0) > 0 &&
+        mbedtls_mpi_cmp_int(n, 0) > 0 && p256_can())
+        return p256_sum(group, result, m, p, n, q);
+    return tern_ecp_soft_muladd_restartable(group, result, m, p, n, q, restart);
+}
+
+int mbedtls_ecp_muladd(mbedtls_ecp_group *group, mbedtls_ecp_point *result, const mbedtls_mpi *m,
+                       const mbedtls_ecp_point *p, const mbedtls_mpi *n, const mbedtls_ecp_point *q)
+{
+    return mbedtls_ecp_muladd_restartable(group, result, m, p, n, q, NULL);
 }
