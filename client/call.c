@@ -79,6 +79,8 @@ static void finish(struct tern_call *call, bool is_silent)
         tell_error(call);
     if (!is_silent && call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, result);
+    if (is_silent && call->on_drop != NULL)
+        call->on_drop(call->user);
     tern_call_admission_end(call, NULL);
     tern_identity_end(call);
     tern_settings_release(call->settings);

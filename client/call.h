@@ -46,6 +46,7 @@ struct tern_call {
     enum tern_call_state state;
     struct tern_handlers handlers;
     void *user;
+    void (*on_drop)(void *user); /* NULL, or the one callback of an end that is silent: user is freed in there */
     struct tern_task task;
     struct tern_message post; /* while a post brings it */
 

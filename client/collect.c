@@ -4,7 +4,7 @@
 #include "base/fields.h"
 #include "base/keep.h"
 #include "base/mem.h"
-#include "client/client.h"
+#include "client/call.h"
 
 #define BODY_BYTES_MAX_DEFAULT (16 * 1024 * 1024)
 
@@ -120,6 +120,15 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     collector_free(collector);
 }
 
+/* The engine is freed under the call. */
+static void on_drop(void *user)
+{
+    struct collector *collector = user;
+
+    tern_ledger_drop(collector->ledger, collector->body.len);
+    collector_free(collector);
+}
+
 static enum tern_error start(struct tern_client *client, const struct tern_request *request, uint64_t body_bytes_max,
                              struct collector **out, tern_call_id *id, struct tern_fault *why)
 {
@@ -142,6 +151,7 @@ static enum tern_error start(struct tern_client *client, const struct tern_reque
         collector_free(collector);
         return error;
     }
+    ((struct tern_call *)tern_slots_get(&client->engine->calls, *id))->on_drop = on_drop;
     *out = collector;
     return TERN_OK;
 }

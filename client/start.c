@@ -73,6 +73,7 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->corpse = (struct tern_corpse){.bury = bury};
     call->handlers = handlers != NULL ? *handlers : (struct tern_handlers){0};
     call->user = user;
+    call->on_drop = NULL;
     call->replays = call->hedges = 0;
     call->attempts = 1;
     call->owed_bytes = 0;
