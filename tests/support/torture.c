@@ -27,6 +27,8 @@
 #define SAMPLE_FAILURES 3 /* and so many failures of each mode */
 #define SAMPLE_NS (100 * TERN_MS)
 
+#define SPREAD_OPERATIONS_MAX 20000 /* of one mode of a test, where the failures are bounded by their number */
+
 /* The children of a coverage build write down what they reached before they go. */
 #ifdef TERN_COVERAGE
 #include <gcov.h>
@@ -271,17 +273,17 @@ static void count_failures(const struct mode *mode)
 
 struct plan {
     const char *program, *only_test, *only_mode;
-    uint64_t only_n, seconds, operations;
+    uint64_t only_n, seconds, failures;
     bool is_sample;
     struct tern_rand rand;
     uint64_t runs, total, found, unchecked, tests;
 };
 
-/* A sample is for quick tests, and a bound on operations for tests that have fewer. */
+/* A sample is for quick tests; with a bound on failures it is operations that count, the same on every machine. */
 static bool is_too_slow(const struct plan *plan)
 {
     return (plan->is_sample && now.progress->plain_ns > SAMPLE_NS) ||
-           (plan->operations != 0 && now.progress->total > plan->operations);
+           (plan->failures != 0 && now.progress->total > SPREAD_OPERATIONS_MAX);
 }
 
 /* In a child: the count, then the failures from n on. */
@@ -309,8 +311,8 @@ static int in_child(const struct mode *mode, uint64_t n, bool is_random, struct 
         } else if (plan->seconds != 0) {
             spread.until_ns = real_ns() + plan->seconds * TERN_S;
             spread.step = 1 + progress->total * progress->plain_ns / (plan->seconds * TERN_S);
-        } else if (plan->operations != 0) {
-            spread.step = 1 + progress->total * progress->total / plan->operations;
+        } else if (plan->failures != 0) {
+            spread.step = 1 + progress->total / plan->failures;
         }
         if (is_random)
             n = 1 + tern_rand_below(&plan->rand, spread.step);
@@ -382,11 +384,11 @@ static void read_only(struct plan *plan)
 
 static int torture(const struct CMUnitTest *tests, size_t count, const char *wanted)
 {
-    const char *seconds = getenv("TERN_TORTURE_SECONDS"), *operations = getenv("TERN_TORTURE_OPERATIONS");
+    const char *seconds = getenv("TERN_TORTURE_SECONDS"), *failures = getenv("TERN_TORTURE_FAILURES");
     struct plan plan = {.program = program_invocation_name,
                         .is_sample = strcmp(wanted, "all") != 0,
                         .seconds = seconds != NULL ? strtoull(seconds, NULL, 10) : 0,
-                        .operations = operations != NULL ? strtoull(operations, NULL, 10) : 0};
+                        .failures = failures != NULL ? strtoull(failures, NULL, 10) : 0};
     char path[] = "/tmp/tern-torture.XXXXXX";
     int output = mkostemp(path, O_APPEND | O_CLOEXEC);
 

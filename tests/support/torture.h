@@ -10,8 +10,8 @@
  *     TERN_TORTURE=SEED            a few of some, another choice for each number
  *     TERN_TORTURE_ONLY='TEST:MODE:N'   one, with its output: what a finding tells to run
  *     TERN_TORTURE_SECONDS=S       at most so long with one mode of a test, the failures spread over it; default: no limit
- *     TERN_TORTURE_OPERATIONS=N    so many failures of one mode of a test as come to about N operations of its seam, spread
- *                                  over it, the same ones each time; none of a test with more than N; default: no limit
+ *     TERN_TORTURE_FAILURES=N   at most N of one mode of a test, spread over it, the same ones each time; none of a test
+ *                               that has more than 20,000; default: no limit
  *
  * Each test runs in a process of its own. A test takes part by making its world with simio_new or scenario_open. */
 #ifndef TERN_TESTS_SUPPORT_TORTURE_H
