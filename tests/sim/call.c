@@ -148,6 +148,9 @@ void sim_call_plan(struct sim_call *call, unsigned number)
     call->priority.urgency = (uint8_t)tern_rand_below(&call->rand, 8);
     call->is_traced = chance(call, 400);
     call->is_posted = chance(call, 150);
+    call->is_collected = !call->is_posted && chance(call, 150);
+    if (call->is_collected)
+        call->credits = call->is_traced = false;
     call->says_close = chance(call, 80);
     if (chance(call, 60))
         call->body_bytes_max = 1 + tern_rand_below(&call->rand, 5000);
@@ -370,6 +373,7 @@ static void read_answer(struct sim_call *call, const struct tern_head *head)
     struct tern_str body = tern_fields_get(head->fields, head->field_count, "x-body");
     unsigned long long seed, len;
     char text[64] = "";
+    bool has_body;
 
     if (id.ptr == NULL || body.ptr == NULL || body.len >= sizeof(text))
         return; /* from who is rude */
@@ -388,8 +392,14 @@ static void read_answer(struct sim_call *call, const struct tern_head *head)
     }
     call->answer_seed = seed;
     call->answer_is_known = true;
-    if (strcmp(call->method, "HEAD") == 0 || head->status == 204 || head->status == 304)
+    has_body = strcmp(call->method, "HEAD") != 0 && head->status != 204 && head->status != 304;
+    if (!has_body)
         call->answer_len = 0;
+    call->answer_is_coded = tern_fields_get(head->fields, head->field_count, "content-encoding").ptr != NULL;
+    call->answer_is_spoilt = has_body && tern_fields_get(head->fields, head->field_count, "x-spoilt").ptr != NULL;
+    SIM_CHECK(head->decoded ==
+                  (call->answer_is_coded && has_body && sim_policy_decoding(call, call->policed.asked_of) != NULL),
+              "the answer to call %u is decoded, or ought to be", call->number);
 }
 
 static void on_head(void *user, tern_call_id id, const struct tern_head *head)
@@ -403,6 +413,23 @@ static void on_head(void *user, tern_call_id id, const struct tern_head *head)
     sim_call_act(call);
 }
 
+/* Whether these bytes are what the answer has there. */
+static bool is_answer(const struct sim_call *call, const void *data, uint64_t at, size_t len)
+{
+    const unsigned char *bytes = data;
+
+    if (!call->answer_is_known)
+        return true;
+    if (at + len > call->answer_len)
+        return false;
+    if (!call->answer_is_coded)
+        return sim_pattern_is(data, call->answer_seed, at, len);
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != sim_coded_content(call->answer_seed, at + i))
+            return false;
+    return true;
+}
+
 static void on_body(void *user, tern_call_id id, const void *data, size_t len)
 {
     struct sim_call *call = enter(user, id, "on_body");
@@ -410,17 +437,17 @@ static void on_body(void *user, tern_call_id id, const void *data, size_t len)
     SIM_CHECK(call->heads == 1 && !call->got_trailers && len > 0, "on_body of %zu bytes for call %u out of order", len,
               call->number);
     SIM_CHECK(!call->is_paused, "on_body for call %u, which is paused", call->number);
-    SIM_CHECK(!call->answer_is_known || (sim_pattern_is(data, call->answer_seed, call->received, len) &&
-                                         call->received + len <= call->answer_len),
-              "the answer to call %u is spoilt between %llu and %llu", call->number, (unsigned long long)call->received,
-              (unsigned long long)(call->received + len));
+    SIM_CHECK(is_answer(call, data, call->received, len), "the answer to call %u is spoilt between %llu and %llu",
+              call->number, (unsigned long long)call->received, (unsigned long long)(call->received + len));
     call->received += len;
     sim_note("call %u: %zu bytes", call->number, len);
     if (call->credits) {
         call->owed += len;
         SIM_CHECK(call->owed <= call->client->window_max, "call %u is owed %llu bytes: more than any window",
                   call->number, (unsigned long long)call->owed);
-        if (sim_chance(500))
+        if (sim.is_calm)
+            credit(call, call->owed);
+        else if (sim_chance(500))
             credit(call, sim_below(call->owed + 1));
         if (call->owed > 0)
             sim_after(sim_some_time(20 * TERN_MS), on_credit, call, call->owed);
@@ -454,12 +481,18 @@ void sim_call_check(const struct sim_call *call)
     const struct tern_result *result = &call->result;
     bool is_unprocessed = result->replay == TERN_REPLAY_UNSENT || result->replay == TERN_REPLAY_REFUSED;
 
-    if (call->state != SIM_CALL_ENDED)
+    if (call->state != SIM_CALL_ENDED || call->policed.loops)
         return;
     SIM_CHECK(call->policed.processed[result->hop] + (is_unprocessed && result->fault.error != TERN_OK) <=
                   result->attempt,
               "call %u was processed %u times in %u attempts of hop %u, the last of replay class %d", call->number,
               call->policed.processed[result->hop], result->attempt, result->hop, (int)result->replay);
+}
+
+/* What a response is collected in was not to be had: the call itself may have ended otherwise. */
+static bool is_out_of_memory(const struct sim_call *call, const struct tern_result *result)
+{
+    return call->is_collected && result->fault.error == TERN_ENOMEM;
 }
 
 static void check_result(const struct sim_call *call, const struct tern_result *result)
@@ -470,18 +503,23 @@ static void check_result(const struct sim_call *call, const struct tern_result *
     SIM_CHECK(is_well || result->fault.text[0] != '\0', "call %u ends with %s and no text", call->number,
               tern_error_name(result->fault.error));
     sim_check_output("a fault", result->fault.text, strlen(result->fault.text));
-    SIM_CHECK(!call->is_cancelled || result->fault.error == TERN_ECANCELLED, "call %u was cancelled, but ends with %s",
-              call->number, tern_error_name(result->fault.error));
+    SIM_CHECK(!call->is_cancelled || result->fault.error == TERN_ECANCELLED || is_out_of_memory(call, result),
+              "call %u was cancelled, but ends with %s", call->number, tern_error_name(result->fault.error));
     SIM_CHECK(result->attempt >= 1 && result->attempt <= sim_policy_attempts_max(call), "call %u ends at attempt %u",
               call->number, result->attempt);
     SIM_CHECK(t->pool_ns + t->dns_ns + t->tcp_ns + t->tls_ns + t->write_ns + t->wait_ns + t->read_ns <= t->total_ns,
               "the phases of call %u are longer than the whole", call->number);
+    SIM_CHECK(result->fault.error != TERN_EDECODE || !call->answer_is_known || call->answer_is_spoilt ||
+                  call->answer_len == TERN_OFF,
+              "the answer to call %u could not be decoded: %s", call->number, result->fault.text);
     if (!is_well)
         return;
     SIM_CHECK(result->phase == TERN_PHASE_DONE && call->heads == 1, "call %u ends well in phase %d with %u heads",
               call->number, (int)result->phase, call->heads);
-    SIM_CHECK(result->received_body_bytes == call->received, "call %u received %llu bytes and was shown %llu",
-              call->number, (unsigned long long)result->received_body_bytes, (unsigned long long)call->received);
+    SIM_CHECK(result->received_body_bytes == (result->decoded ? sim_coded_len(call->received) : call->received),
+              "call %u received %llu bytes and was shown %llu", call->number,
+              (unsigned long long)result->received_body_bytes, (unsigned long long)call->received);
+    SIM_CHECK(!call->answer_is_spoilt, "call %u ends well with a body that is not what its sum says", call->number);
     SIM_CHECK(!call->answer_is_known || call->answer_len == TERN_OFF || call->answer_len == call->received,
               "call %u ends well with %llu of %llu bytes", call->number, (unsigned long long)call->received,
               (unsigned long long)call->answer_len);
@@ -489,17 +527,16 @@ static void check_result(const struct sim_call *call, const struct tern_result *
               call->number);
 }
 
-static void on_done(void *user, tern_call_id id, const struct tern_result *result)
+static void done(struct sim_call *call, tern_call_id id, const struct tern_result *result)
 {
-    struct sim_call *call = enter(user, id, "on_done");
-
     sim_note("call %u: done %s in phase %d, attempt %u, replay %d", call->number, tern_error_name(result->fault.error),
              (int)result->phase, result->attempt, (int)result->replay);
     if (call->is_refusable && result->attempt == 0) { /* a post that was refused when it was taken up */
         SIM_CHECK(result->fault.error != TERN_OK, "call %u ends well without an attempt", call->number);
     } else {
         check_result(call, result);
-        sim_policy_ended(call, result);
+        if (!is_out_of_memory(call, result))
+            sim_policy_ended(call, result);
     }
     call->result = *result;
     call->result.hops = NULL;
@@ -515,6 +552,31 @@ static void on_done(void *user, tern_call_id id, const struct tern_result *resul
     SIM_CHECK(tern_call_cancel(engine_of(call), id) == TERN_EGONE, "call %u has ended, but can be cancelled",
               call->number);
     sim_call_act(call);
+}
+
+static void on_done(void *user, tern_call_id id, const struct tern_result *result)
+{
+    done(enter(user, id, "on_done"), id, result);
+}
+
+/* The one callback of a collected call: the whole answer, or what came of it. */
+static void on_response(void *user, tern_call_id id, const struct tern_response *response)
+{
+    struct sim_call *call = enter(user, id, "on_done");
+    const struct tern_head head = {.status = response->result.status,
+                                   .fields = response->fields,
+                                   .field_count = response->field_count,
+                                   .decoded = response->result.decoded};
+
+    if (head.status != 0) {
+        call->heads++;
+        read_answer(call, &head);
+    }
+    SIM_CHECK(response->body[response->body_len] == '\0', "no NUL is behind the answer to call %u", call->number);
+    SIM_CHECK(is_answer(call, response->body, 0, response->body_len), "the answer to call %u is spoilt", call->number);
+    call->received = response->body_len;
+    sim_note("call %u: collected, status %u, %zu bytes", call->number, head.status, response->body_len);
+    done(call, id, &response->result);
 }
 
 /* ---- the start ---- */
@@ -582,7 +644,11 @@ void sim_call_start(struct sim_call *call)
     if (!call->is_traced)
         handlers.on_trace = NULL;
     call->posted_at = call->client->engine->engine->stats.steps;
-    error = (call->is_posted ? tern_post_start : tern_call_start)(client, &request, &handlers, call, &call->id, &why);
+    if (call->is_collected)
+        error = tern_collect_start(client, &request, 0, on_response, call, &call->id, &why);
+    else
+        error =
+            (call->is_posted ? tern_post_start : tern_call_start)(client, &request, &handlers, call, &call->id, &why);
     sim_note("call %u %s %s starts: %s", call->number, call->method, call->path, tern_error_name(error));
     if (error != TERN_OK) {
         SIM_CHECK(error == TERN_ENOMEM || error == TERN_ELIMIT || error == TERN_EQUEUE || error == TERN_ECLOSED,

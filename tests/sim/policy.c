@@ -49,6 +49,11 @@ const struct tern_retries *sim_policy_retries(const struct sim_call *call, unsig
     return call->policed.has_own ? call->policed.own.retries : sim_policy_site(call, origin)->effective.retries;
 }
 
+const struct tern_decoding *sim_policy_decoding(const struct sim_call *call, unsigned origin)
+{
+    return call->policed.has_own ? call->policed.own.decoding : sim_policy_site(call, origin)->effective.decoding;
+}
+
 /* ---- plans ---- */
 
 static void plan_redirects(struct tern_redirects *redirects, struct tern_rand *rand)
@@ -178,6 +183,8 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
         site->rate = (int)tern_rand_below(rand, SIM_RATES);
         policy->rate = effective->rate = &client->rates[site->rate];
     }
+    if (chance(rand, 400))
+        policy->decoding = effective->decoding = &site->decoding;
     plan_breaker(&site->breaker, rand);
     if (chance(rand, 300))
         policy->breaker = effective->breaker = &site->breaker;
@@ -255,6 +262,8 @@ void sim_policy_plan_call(struct sim_call *call)
         policed->own.redirects = &policed->redirects;
     if (chance(&rand, 600))
         policed->own.retries = &policed->retries.config;
+    if (chance(&rand, 400))
+        policed->own.decoding = &policed->decoding;
     policed->links[0] = (struct sim_link){.origin = call->origin,
                                           .hop = 1,
                                           .method = call->method,

@@ -31,6 +31,7 @@ struct sim_site {
     struct tern_gate gate;
     struct tern_redirects redirects;
     struct sim_retries retries;
+    struct tern_decoding decoding;
     struct tern_breaker breaker;
     struct tern_hooks hooks;
     struct tern_policy policy;    /* as it is configured */
@@ -72,6 +73,7 @@ struct sim_policed {
     struct tern_policy own;
     struct tern_redirects redirects;
     struct sim_retries retries;
+    struct tern_decoding decoding;
     const struct sim_config *config; /* that it started under */
     struct sim_link links[SIM_LINKS_MAX];
     unsigned link_count;
@@ -80,7 +82,10 @@ struct sim_policed {
     bool is_open, has_response, has_error; /* the present attempt: what the hooks were told */
     uint32_t hop, retries_of_hop, error_attempt;
     bool is_retrying;
-    uint32_t live_peak; /* calls of the client since the present attempt's outcome */
+    bool loops;             /* a redirect has led back: a hop's requests cannot be told from another's */
+    unsigned asked_of;      /* the origin of the present attempt */
+    uint64_t retry_wait_ns; /* what its answer said in Retry-After */
+    uint32_t live_peak;     /* calls of the client since the present attempt's outcome */
 };
 
 /* ---- configurations (client.c asks) ---- */
@@ -93,6 +98,7 @@ void sim_policy_end(void);
 /* What holds for a call's request to an origin; NULL: nothing. */
 const struct sim_site *sim_policy_site(const struct sim_call *call, unsigned origin);
 const struct tern_redirects *sim_policy_redirects(const struct sim_call *call, unsigned origin);
+const struct tern_decoding *sim_policy_decoding(const struct sim_call *call, unsigned origin);
 const struct tern_retries *sim_policy_retries(const struct sim_call *call, unsigned origin);
 
 /* With sim_users.is_gated no such address is ever connected to. */

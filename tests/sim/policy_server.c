@@ -1,6 +1,6 @@
 /* Policies: what a request must be because of them, and answers that put them to work. */
-#include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/sim/policy.h"
 #include "tests/sim/user.h"
@@ -48,6 +48,8 @@ void sim_policy_check_request(const struct sim_request *request, const struct si
               call->number, link->origin, request->user_agent, site->user_agent);
     SIM_CHECK(site->effective.gate == NULL || is_gate_open(site->effective.gate, call, link, address),
               "call %u comes to origin %u at %s, which its gate refuses", call->number, link->origin, address);
+    SIM_CHECK(sim_policy_decoding(call, link->origin) != NULL || request->accept_encoding[0] == '\0',
+              "call %u asks for codings %s, which nobody takes", call->number, request->accept_encoding);
     SIM_CHECK(++call->policed.seen <= call->policed.asked, "call %u makes %u requests in %u attempts", call->number,
               call->policed.seen, call->policed.asked);
 }
@@ -60,19 +62,6 @@ bool sim_policy_may_repeat(const struct sim_call *call, const struct sim_link *l
            (retries != NULL && retries->unsafe_too);
 }
 
-static void add_field(struct sim_answer *answer, const char *name, const char *format, ...) TERN_PRINTF(3, 4);
-
-static void add_field(struct sim_answer *answer, const char *name, const char *format, ...)
-{
-    struct sim_field *field = &answer->fields[answer->field_count++];
-    va_list args;
-
-    field->name = name;
-    va_start(args, format);
-    vsnprintf(field->value, sizeof(field->value), format, args);
-    va_end(args);
-}
-
 /* What a client of this policy makes of its request behind a redirect (RFC 9110 15.4). */
 static struct sim_link next_link(const struct sim_call *call, const struct sim_link *link, unsigned status,
                                  unsigned origin)
@@ -83,8 +72,8 @@ static struct sim_link next_link(const struct sim_call *call, const struct sim_l
     struct sim_link next = *link;
 
     next.origin = origin;
-    next.hop++;
-    next.is_refused = redirects == NULL || link->hop > redirects->hops_max;
+    next.hop = call->policed.hop + 1; /* the link's own is not known where the call has gone round */
+    next.is_refused = redirects == NULL || call->policed.hop > redirects->hops_max;
     if (redirects == NULL)
         return next;
     if (status <= 303)
@@ -104,17 +93,42 @@ static struct sim_link next_link(const struct sim_call *call, const struct sim_l
     return next;
 }
 
+/* Back to where the call has been, if it would ask for the same there; what is processed twice then has to bear it. */
+static bool is_loop(const struct sim_call *call, const struct sim_link *to, const struct sim_link *next)
+{
+    return to->origin == next->origin && strcmp(to->method, next->method) == 0 && to->has_body == next->has_body &&
+           to->keeps_secrets == next->keeps_secrets && !to->is_refused && !next->is_refused &&
+           sim_policy_may_repeat(call, next);
+}
+
+static unsigned next_number(struct sim_call *call, const struct sim_link *next)
+{
+    struct sim_policed *policed = &call->policed;
+    unsigned number = sim_chance(300) ? (unsigned)sim_below(policed->link_count) : policed->link_count;
+
+    if (number < policed->link_count && is_loop(call, &policed->links[number], next)) {
+        policed->loops = true;
+        policed->links[number].hop = next->hop;
+        return number;
+    }
+    number = policed->link_count++;
+    policed->links[number] = *next;
+    return number;
+}
+
 static void redirect(struct sim_request *request)
 {
     static const unsigned statuses[] = {301, 302, 303, 307, 308};
     struct sim_call *call = request->call;
     struct sim_policed *policed = &call->policed;
     const struct sim_link *link = &policed->links[request->link];
-    unsigned number = policed->link_count, origin = link->origin;
+    unsigned number, origin = link->origin;
     const struct sim_origin *to;
+    struct sim_link next;
+    char query[24] = "?q=1";
     char port[8] = "";
 
-    if (number == SIM_LINKS_MAX || link->hop + 1 >= SIM_HOPS_MAX)
+    if (policed->link_count == SIM_LINKS_MAX || call->policed.hop + 1 >= SIM_HOPS_MAX)
         return;
     if (sim_chance(200))
         origin = call->origin; /* back where its secrets are at home */
@@ -122,19 +136,33 @@ static void redirect(struct sim_request *request)
         origin = (unsigned)sim_below(SIM_ORIGINS_ALL);
     to = &sim_origins[origin];
     request->answer.status = statuses[sim_below(5)];
-    policed->links[number] = next_link(call, link, request->answer.status, origin);
-    policed->link_count++;
+    next = next_link(call, link, request->answer.status, origin);
+    number = next_number(call, &next);
+    if (number > 0)
+        snprintf(query, sizeof(query), "?q=1&l=%u", number);
     if (!to->is_standard)
         snprintf(port, sizeof(port), ":%u", to->port);
     if (sim_chance(50))
-        add_field(&request->answer, "location", "%s", sim_chance(500) ? "ftp://o0.sim/" : "http://[");
+        sim_answer_field(&request->answer, "location", "%s", sim_chance(500) ? "ftp://o0.sim/" : "http://[");
     else if (origin == link->origin && sim_chance(500))
-        add_field(&request->answer, "location", "?q=1&l=%u#there", number);
+        sim_answer_field(&request->answer, "location", "%s#there", query);
     else if (to->is_secure == sim_origins[link->origin].is_secure && sim_chance(300))
-        add_field(&request->answer, "location", "//%s%s/x/../c%u?q=1&l=%u", to->host, port, call->number, number);
+        sim_answer_field(&request->answer, "location", "//%s%s/x/../c%u%s", to->host, port, call->number, query);
     else
-        add_field(&request->answer, "location", "%s://%s%s%s/c%u?q=1&l=%u", to->scheme, sim_chance(100) ? "xx:yy@" : "",
-                  to->host, port, call->number, number);
+        sim_answer_field(&request->answer, "location", "%s://%s%s%s/c%u%s", to->scheme, sim_chance(100) ? "xx:yy@" : "",
+                         to->host, port, call->number, query);
+}
+
+/* IMF-fixdate (RFC 9110 5.6.7). */
+static void put_date(struct sim_answer *answer, uint64_t wall_s)
+{
+    time_t at = (time_t)wall_s;
+    struct tm parts;
+    char text[40];
+
+    strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&at, &parts));
+    sim_answer_field(answer, "retry-after", "%s", text);
+    sim_answer_field(answer, "x-until", "%llu", (unsigned long long)wall_s);
 }
 
 static void complain(struct sim_answer *answer)
@@ -143,17 +171,21 @@ static void complain(struct sim_answer *answer)
     bool has_wait = sim_chance(600), has_left = sim_chance(300);
 
     answer->status = sim_chance(500) ? 429 : 503;
-    if (has_wait)
-        add_field(answer, "retry-after", "%u", wait_s);
+    if (has_wait && sim_chance(400)) {
+        put_date(answer, sim_wall_s() + wait_s);
+        has_wait = false;
+    } else if (has_wait) {
+        sim_answer_field(answer, "retry-after", "%u", wait_s);
+    }
     if (has_left && sim_chance(500)) {
-        add_field(answer, "ratelimit", "\"default\";r=0;t=%u", left_s);
+        sim_answer_field(answer, "ratelimit", "\"default\";r=0;t=%u", left_s);
     } else if (has_left) {
-        add_field(answer, "x-ratelimit-remaining", "0");
-        add_field(answer, "x-ratelimit-reset", "%u", left_s);
+        sim_answer_field(answer, "x-ratelimit-remaining", "0");
+        sim_answer_field(answer, "x-ratelimit-reset", "%u", left_s);
     }
     wait_s = has_wait ? wait_s : 0;
     left_s = has_left ? left_s : 0;
-    add_field(answer, "x-hold", "%u", wait_s > left_s ? wait_s : left_s);
+    sim_answer_field(answer, "x-hold", "%u", wait_s > left_s ? wait_s : left_s);
 }
 
 void sim_policy_plan_answer(struct sim_request *request)

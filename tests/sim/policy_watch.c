@@ -4,6 +4,8 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "client/call.h"
+#include "policy/rate.h"
+#include "policy/redirect.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/user.h"
 
@@ -110,6 +112,16 @@ uint32_t sim_policy_attempts_max(const struct sim_call *call)
     return most + TERN_REPLAYS_MAX;
 }
 
+/* How often the redirects led away from where one did. */
+static unsigned visits(const struct tern_result *result, size_t hop)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < result->hop_count; i++)
+        count += tern_str_eq(result->hops[i].from, result->hops[hop].from);
+    return count;
+}
+
 void sim_policy_ended(struct sim_call *call, const struct tern_result *result)
 {
     struct sim_policed *policed = &call->policed;
@@ -121,6 +133,8 @@ void sim_policy_ended(struct sim_call *call, const struct tern_result *result)
     SIM_CHECK(is_well || policed->has_error || is_untaken, "call %u ends with %s, which no hook was told", call->number,
               tern_error_name(result->fault.error));
     for (size_t i = 0; i < result->hop_count; i++) {
+        SIM_CHECK(visits(result, i) <= TERN_REDIRECT_VISITS_MAX, "call %u is led to %.*s %u times", call->number,
+                  (int)result->hops[i].from.len, result->hops[i].from.ptr, visits(result, i));
         sim_check_output("the audit", result->hops[i].from.ptr, result->hops[i].from.len);
         sim_check_output("the audit", result->hops[i].to.ptr, result->hops[i].to.len);
         SIM_CHECK(result->hops[i].followed == (result->hops[i].reason[0] == '\0'),
@@ -233,24 +247,50 @@ void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
     policed->is_open = true;
     policed->has_response = policed->has_error = false;
     policed->asked++;
+    policed->asked_of = origin;
+    policed->retry_wait_ns = 0;
     check_rate(site, call, origin);
     check_breaker(site, call, origin);
     sim_call_act(call);
 }
 
-/* How long the answer holds the host's calls back. */
-static void note_hold(const struct sim_site *site, unsigned origin, const struct tern_head *head)
+/* A field that says a number, or 0. */
+static uint64_t number_in(const struct tern_head *head, const char *name)
 {
-    struct tern_str hold = tern_fields_get(head->fields, head->field_count, "X-Hold");
+    struct tern_str value = tern_fields_get(head->fields, head->field_count, name);
+    uint64_t number = 0;
+
+    SIM_CHECK(value.ptr == NULL || tern_u64_parse(value, UINT32_MAX, &number), "%s is \"%.*s\"", name, (int)value.len,
+              value.ptr);
+    return number;
+}
+
+/* How long Retry-After says to wait: what it says as a date the server has put in X-Until as well. */
+static uint64_t retry_wait_of(const struct tern_head *head)
+{
+    uint64_t until_s = number_in(head, "X-Until"), wall_s = sim_wall_s();
+
+    if (head->status != 429 && head->status != 503)
+        return 0;
+    if (until_s != 0)
+        return until_s > wall_s ? (until_s - wall_s) * TERN_S : 0;
+    return number_in(head, "Retry-After") * TERN_S;
+}
+
+/* How long the answer holds the host's calls back. */
+static void note_hold(const struct sim_site *site, const struct sim_call *call, unsigned origin,
+                      const struct tern_head *head)
+{
+    uint64_t until_ns = number_in(head, "X-Hold") * TERN_S, wait_ns = call->policed.retry_wait_ns;
     const struct tern_rate *rate = site->effective.rate;
     struct sim_meter *meter;
-    uint64_t until_ns;
 
-    if (hold.ptr == NULL || rate == NULL || rate->ignore_answers)
+    if (rate == NULL || rate->ignore_answers)
         return;
     meter = &site->config->meters->of[site->rate][rate->group != NULL ? 0 : origin];
-    SIM_CHECK(tern_u64_parse(hold, 1000, &until_ns), "X-Hold is \"%.*s\"", (int)hold.len, hold.ptr);
-    until_ns = sim.now_ns + until_ns * TERN_S;
+    if (wait_ns > TERN_RATE_HOLD_MAX_NS)
+        wait_ns = TERN_RATE_HOLD_MAX_NS;
+    until_ns = sim.now_ns + (until_ns > wait_ns ? until_ns : wait_ns);
     if (until_ns > meter->hold_ns)
         meter->hold_ns = until_ns;
 }
@@ -266,7 +306,8 @@ void sim_policy_on_response(void *user, const struct tern_attempt *attempt, cons
               call->number);
     policed->has_response = true;
     policed->live_peak = policed->config->it->call_count;
-    note_hold(user, origin, head);
+    policed->retry_wait_ns = retry_wait_of(head);
+    note_hold(user, call, origin, head);
     sim_call_act(call);
 }
 
@@ -315,6 +356,10 @@ void sim_policy_on_retry(void *user, uint64_t id, const struct tern_retry *retry
     SIM_CHECK(retrying <= (share > retries->config.budget_min ? share : retries->config.budget_min),
               "%llu calls of client %u are in a retry, of %u", (unsigned long long)retrying, client->number,
               policed->live_peak);
+    SIM_CHECK(retry->status == 0 || (retry->delay_ns >= policed->retry_wait_ns &&
+                                     policed->retry_wait_ns <= retries->config.retry_after_max_ns),
+              "call %u is to wait %llu ns, and tries again after %llu", call->number,
+              (unsigned long long)policed->retry_wait_ns, (unsigned long long)retry->delay_ns);
     SIM_CHECK(++policed->retries_of_hop < retries->config.attempts_max, "call %u is tried again %u times", call->number,
               policed->retries_of_hop);
     sim_call_act(call);

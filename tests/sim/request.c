@@ -1,5 +1,6 @@
 /* What a server makes of a request: is it what was planned, may it be here, may it be processed, and how it is
  * answered. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -44,6 +45,7 @@ void sim_request_field(struct sim_request *request, const char *name, size_t nam
         {"x-key", request->key, sizeof(request->key)},
         {"expect", request->expect, sizeof(request->expect)},
         {"user-agent", request->user_agent, sizeof(request->user_agent)},
+        {"accept-encoding", request->accept_encoding, sizeof(request->accept_encoding)},
     };
 
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
@@ -150,6 +152,17 @@ bool sim_answer_has_body(const struct sim_request *request)
     return strcmp(request->method, "HEAD") != 0 && answer->status != 204 && answer->status != 304;
 }
 
+void sim_answer_field(struct sim_answer *answer, const char *name, const char *format, ...)
+{
+    struct sim_field *field = &answer->fields[answer->field_count++];
+    va_list args;
+
+    field->name = name;
+    va_start(args, format);
+    vsnprintf(field->value, sizeof(field->value), format, args);
+    va_end(args);
+}
+
 static uint64_t some_length(struct tern_rand *rand)
 {
     switch (tern_rand_below(rand, 10)) {
@@ -187,8 +200,17 @@ static void plan(struct sim_request *request)
     answer->is_slow = sim_fault(SIM_FAULT_SLOW);
     answer->is_early = sim_fault(SIM_FAULT_IMPATIENT);
     answer->closes = sim_fault(SIM_FAULT_GOAWAY);
+    answer->wire_len = answer->body_len;
+    if (strstr(request->accept_encoding, "deflate") != NULL && sim_fault(SIM_FAULT_CODED)) {
+        bool is_spoilt = sim_fault(SIM_FAULT_SPOILT);
+
+        sim_answer_code(answer, is_spoilt);
+        sim_answer_field(answer, "content-encoding", "deflate");
+        if (is_spoilt)
+            sim_answer_field(answer, "x-spoilt", "yes");
+    }
     if (sim_fault(SIM_FAULT_CUT))
-        answer->cut_at = sim_below(answer->body_len + 1);
+        answer->cut_at = sim_below(answer->wire_len + 1);
     if (answer->is_slow)
         answer->delay_ns = sim_some_time(2 * TERN_S);
     sim_policy_plan_answer(request);

@@ -92,7 +92,7 @@ struct sim_field {
     char value[96];
 };
 
-#define SIM_FIELDS_MAX 6
+#define SIM_FIELDS_MAX 8
 
 enum sim_framing { SIM_LENGTH, SIM_CHUNKED, SIM_UNTIL_CLOSE };
 
@@ -100,12 +100,15 @@ enum sim_framing { SIM_LENGTH, SIM_CHUNKED, SIM_UNTIL_CLOSE };
 struct sim_answer {
     unsigned status;
     enum sim_framing framing;
-    uint64_t body_len, body_seed;
+    uint64_t body_len, body_seed; /* of the content */
+    uint64_t wire_len;            /* of the body, which may be the content in a coding */
+    bool is_coded;
+    uint32_t sum;
     unsigned informational;
     bool has_trailers, closes;
     bool is_early; /* before the request's end */
     bool is_rude, is_slow;
-    uint64_t cut_at; /* TERN_OFF: not; a byte of its body behind which it breaks off */
+    uint64_t cut_at; /* TERN_OFF: not; a byte of the body behind which it breaks off */
     uint64_t delay_ns;
     struct sim_field fields[SIM_FIELDS_MAX]; /* of policy */
     size_t field_count;
@@ -117,7 +120,8 @@ struct sim_request {
     struct sim_call *call; /* NULL: not known yet */
     unsigned link;         /* of the call's */
     int32_t stream;        /* h2 */
-    char method[16], host[64], path[64], shape[32], authorization[96], key[96], expect[16], user_agent[32];
+    char method[16], host[64], path[64], shape[32], authorization[96], key[96], expect[16], user_agent[32],
+        accept_encoding[64];
     bool has_id;
     unsigned id;
     uint64_t received; /* of the body */
@@ -138,6 +142,15 @@ void sim_request_end(struct sim_request *request);
 /* It will not be processed, and the client is told so. */
 void sim_request_refuse(struct sim_request *request);
 bool sim_answer_has_body(const struct sim_request *request);
+void sim_answer_field(struct sim_answer *answer, const char *name, const char *format, ...) TERN_PRINTF(3, 4);
+
+/* ---- content codings (coding.c) ---- */
+
+uint64_t sim_coded_len(uint64_t body_len);
+unsigned char sim_coded_content(uint64_t seed, uint64_t at); /* what a coded answer becomes */
+void sim_answer_code(struct sim_answer *answer, bool is_spoilt);
+/* So many bytes of the body as it is sent. */
+void sim_answer_fill(const struct sim_answer *answer, unsigned char *out, uint64_t at, size_t len);
 
 /* ---- HTTP ---- */
 

@@ -43,10 +43,10 @@ static void put_body(struct sim_h1 *h1)
     const struct sim_answer *answer = &h1->request.answer;
     unsigned char piece[4096];
 
-    for (uint64_t at = 0; at < answer->body_len;) {
-        size_t n = answer->body_len - at < sizeof(piece) ? (size_t)(answer->body_len - at) : 1 + sim_below(4096);
+    for (uint64_t at = 0; at < answer->wire_len;) {
+        size_t n = answer->wire_len - at < sizeof(piece) ? (size_t)(answer->wire_len - at) : 1 + sim_below(4096);
 
-        sim_pattern_fill(piece, answer->body_seed, at, n);
+        sim_answer_fill(answer, piece, at, n);
         if (answer->framing == SIM_CHUNKED)
             sim_bytes_print(&h1->out, "%zx%s\r\n", n, sim_chance(50) ? ";x=y" : "");
         sim_bytes_add(&h1->out, piece, n);
@@ -79,7 +79,7 @@ static void put_answer(struct sim_h1 *h1)
     else if (sim_chance(100))
         sim_bytes_print(&h1->out, "Keep-Alive: timeout=%u\r\n", (unsigned)sim_below(10));
     if (answer->status != 204 && answer->framing == SIM_LENGTH)
-        sim_bytes_print(&h1->out, "Content-Length: %llu\r\n", (unsigned long long)answer->body_len);
+        sim_bytes_print(&h1->out, "Content-Length: %llu\r\n", (unsigned long long)answer->wire_len);
     if (answer->status != 204 && answer->framing == SIM_CHUNKED)
         sim_bytes_print(&h1->out, "Transfer-Encoding: chunked\r\n");
     sim_bytes_print(&h1->out, "\r\n");

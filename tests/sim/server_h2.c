@@ -141,7 +141,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream, uint8_t *buf, s
     struct sim_h2 *h2 = user;
     struct sim_request *request = find(h2, stream);
     const struct sim_answer *answer = &request->answer;
-    uint64_t n = answer->body_len - request->sent;
+    uint64_t n = answer->wire_len - request->sent;
     nghttp2_nv trailer = nv("x-trailer", "yes");
 
     (void)source;
@@ -157,9 +157,9 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream, uint8_t *buf, s
     }
     if (n > answer->cut_at - request->sent)
         n = answer->cut_at - request->sent;
-    sim_pattern_fill(buf, answer->body_seed, request->sent, (size_t)n);
+    sim_answer_fill(answer, buf, request->sent, (size_t)n);
     request->sent += n;
-    if (request->sent < answer->body_len || answer->cut_at <= request->sent)
+    if (request->sent < answer->wire_len || answer->cut_at <= request->sent)
         return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (answer->has_trailers) {
@@ -182,7 +182,7 @@ static void submit(struct sim_h2 *h2, struct sim_request *request)
     snprintf(id, sizeof(id), "%u", request->id);
     snprintf(body, sizeof(body), "%llu %llu", (unsigned long long)answer->body_seed,
              (unsigned long long)answer->body_len);
-    snprintf(length, sizeof(length), "%llu", (unsigned long long)answer->body_len);
+    snprintf(length, sizeof(length), "%llu", (unsigned long long)answer->wire_len);
     head[0] = nv(":status", status);
     head[1] = nv("x-id", id);
     head[2] = nv("x-body", body);

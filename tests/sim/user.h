@@ -63,7 +63,7 @@ struct sim_call {
     tern_call_id id;
     struct tern_rand rand;
     uint64_t begins_ns;
-    bool is_posted;
+    bool is_posted, is_collected;
     bool is_refusable;  /* when the post is taken up */
     uint64_t posted_at; /* the engine's turn */
     bool is_traced;
@@ -97,7 +97,7 @@ struct sim_call {
     bool got_trailers;
     uint64_t received, owed;
     uint64_t answer_seed, answer_len; /* answer_len TERN_OFF: until the close */
-    bool answer_is_known;
+    bool answer_is_known, answer_is_coded, answer_is_spoilt;
     struct tern_result result;
 
     /* The servers' ledger: how often the request may have been processed, of all hops. */

@@ -113,6 +113,11 @@ void sim_after(uint64_t after_ns, void (*run)(void *context, uint64_t number), v
     sim.events[at] = event;
 }
 
+uint64_t sim_wall_s(void)
+{
+    return (sim.now_ns + sim.wall_offset_ns) / TERN_S;
+}
+
 uint64_t sim_next_event(void)
 {
     return sim.event_count > 0 ? sim.events[0].at_ns : TERN_OFF;

@@ -60,7 +60,9 @@
     X(CONFIGURE, "configure", 300) /* another configuration under way */                                               \
     X(CLOSE_CLIENT, "close-client", 100)                                                                               \
     X(REDIRECT, "redirect", 250)                                                                                       \
-    X(OVERLOAD, "overload", 150) /* 429 or 503, with how long to wait */
+    X(OVERLOAD, "overload", 150) /* 429 or 503, with how long to wait */                                               \
+    X(CODED, "coded", 500)       /* an answer in a content coding, to who takes it */                                  \
+    X(SPOILT, "spoilt", 50)      /* and that is not what its sum says */
 
 enum sim_fault {
 #define SIM_X(name, text, per_mille) SIM_FAULT_##name,
@@ -124,7 +126,8 @@ bool sim_fault(enum sim_fault fault);
 /* Has run(context, number) called after_ns from now, between the engines' steps. context lives until the world's end. */
 void sim_after(uint64_t after_ns, void (*run)(void *context, uint64_t number), void *context, uint64_t number);
 uint64_t sim_next_event(void); /* or TERN_OFF */
-bool sim_run_event(void);      /* one that is due; false: there is none */
+uint64_t sim_wall_s(void);
+bool sim_run_event(void); /* one that is due; false: there is none */
 
 /* ---- the trace ---- */
 
