@@ -87,6 +87,10 @@ class RetryTest(FetchTest):
         with Peer(slow) as peer:
             ended = self.passes("-sS", "-m", "4", "--retry", "1", *QUICK, "-w", " %{num_retries}", peer.url())
             self.assertEqual(ended.out, b"in time 1")
+        with Peer(lambda connection: [connection.request(), connection.request()]) as peer:
+            ended = self.fetch("-sS", "-m", "0.3", "--retry", "1", *QUICK, peer.url())
+            self.assertEqual((ended.code, peer.connections), (28, 2))
+            self.assertIn("the attempt took too long", ended.err)
 
     def test_retry_after_and_the_time_for_retries(self):
         for value in ("2", "900", "901", "99999999999999999999999999"):
