@@ -69,7 +69,7 @@ static enum tern_error consider_digest(struct choice *choice, const struct tern_
     tern_digest_init(&digest);
     error = tern_digest_read(&digest, challenge, &choice->reason);
     if (error == TERN_OK && digest.qop == TERN_DIGEST_QOP_INT && !choice->has_body_text) {
-        choice->reason = "the server wants the body hashed (auth-int), and it is not in memory";
+        choice->reason = "the server wants the body hashed (auth-int), and it is not in memory or over 1 MiB";
         error = TERN_EPROTO;
     }
     if (error == TERN_OK && (choice->scheme != TERN_SCHEME_DIGEST || (digest.is_sha256 && !choice->best->is_sha256))) {

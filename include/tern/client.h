@@ -298,7 +298,8 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_save(const struct tern_c
 TERN_API void tern_client_hsts_free(char *text);
 
 /* Answers tern_auth.ask_token with a token, which is good until a server refuses it, or for valid_ns (0: no limit). The
- * calls that wait for it go on. What it may hold: letters, digits and -._~+/, then any number of = (RFC 6750 2.1).
+ * calls that wait for it go on. A question may be answered as long as the client is there: until it is closed and its last
+ * call has ended. What it may hold: letters, digits and -._~+/, then any number of = (RFC 6750 2.1).
  * Errors: TERN_EINVAL (it holds something else, or is longer than 16 KiB; the question stays open), TERN_EGONE (the
  * question was answered, or is none), TERN_ENOMEM. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_token(struct tern_client *client, uint64_t question,

@@ -221,7 +221,7 @@ struct tern_hooks {
 
 #define TERN_AUTH_BASIC 1u /* RFC 7617 */
 #define TERN_AUTH_DIGEST                                                                                               \
-    2u /* RFC 7616 with MD5 or SHA-256, -sess, userhash, auth-int for bodies in memory; and RFC 2617 */
+    2u /* RFC 7616 with MD5 or SHA-256, -sess, userhash, auth-int for bodies in memory up to 1 MiB; and RFC 2617 */
 
 struct tern_client;
 
@@ -235,7 +235,8 @@ struct tern_client;
  * Basic from then on, unless that alone is allowed.
  *
  * All this goes to the origin of the first URL. Beyond a redirect to another one nothing is sent, nor is a 401 answered,
- * unless tern_redirects.keep_secrets is set. A field Authorization of the request takes the place of all of it, userinfo in
+ * unless tern_redirects.keep_secrets is set. A field Authorization of the request takes the place of all of it; one of the
+ * client's own is not sent beside it; userinfo in
  * its URL that of user, password and netrc (without tern_auth: as Basic). */
 struct tern_auth {
     struct tern_str user, password; /* no controls, no colon in user. ptr NULL in user: those of netrc */

@@ -483,7 +483,20 @@ static void test_auth_int_needs_the_body(void **state)
     call = scenario_start(&s, &request);
     assert_string_equal(authorization(peer), ""); /* the space is known, but this body cannot be hashed */
     challenge(&s, peer, int_only);
-    stands(call, "head 401 | body hi | done", "the server wants the body hashed (auth-int), and it is not in memory");
+    stands(call, "head 401 | body hi | done",
+           "the server wants the body hashed (auth-int), and it is not in memory or over 1 MiB");
+    {
+        char *large = calloc(1, 1024 * 1024 + 1);
+
+        request.body = (struct tern_body){.kind = TERN_BODY_MEMORY, .data = large, .length = 1024 * 1024 + 1};
+        request.expect = TERN_EXPECT_NEVER;
+        call = scenario_start(&s, &request);
+        scenario_run(&s, TERN_S);
+        challenge(&s, peer, int_only);
+        stands(call, "head 401 | body hi | done",
+               "the server wants the body hashed (auth-int), and it is not in memory or over 1 MiB");
+        free(large);
+    }
     scenario_close(&s);
 }
 

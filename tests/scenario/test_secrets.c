@@ -226,12 +226,14 @@ static void test_trailers_too(void **state)
 /* Another scheme is another origin: http to https, and back where that is allowed. */
 static void test_schemes(void **state)
 {
-    static const char plain[] = "GET /%s HTTP/1.1\r\nHost: example.test\r\nAccept: */*\r\n%sX-Plain: plain\r\n\r\n";
+    static const char plain[] = "GET /%s HTTP/1.1\r\nHost: example.test\r\n%sAccept: */*\r\n%sX-Plain: plain\r\n\r\n";
     static const char known[] = "Cookie: cookie-secret\r\nX-Api-Key: key-secret\r\n";
     static const char *const addresses[] = {"192.0.2.1"};
     const struct tern_resolve_override override = {.host = "*", .addresses = addresses, .address_count = 1};
     const struct tern_redirects redirects = {.allow_downgrade = true};
-    const struct tern_policy policy = {.redirects = &redirects};
+    const struct tern_auth auth = {
+        .user = TERN_STR("u"), .password = TERN_STR("p"), .schemes = TERN_AUTH_BASIC}; /* with TLS alone */
+    const struct tern_policy policy = {.redirects = &redirects, .auth = &auth};
     struct tern_client_config config = {
         .user_agent = "", .policy = &policy, .dns = {.overrides = &override, .override_count = 1}};
 
@@ -253,8 +255,9 @@ static void test_schemes(void **state)
         config.tls.ca_pem_len = strlen(rig.root_pem);
         s = (struct scenario){.sim = rig.sim, .engine = rig.engine};
         assert_int_equal(tern_client_new(rig.engine, &config, &s.client, NULL), TERN_OK);
-        snprintf(expected[0], sizeof(expected[0]), plain, "first", known);
-        snprintf(expected[1], sizeof(expected[1]), plain, "next", "");
+        snprintf(expected[0], sizeof(expected[0]), plain, "first",
+                 is_first_secure ? "Authorization: Basic dTpw\r\n" : "", known);
+        snprintf(expected[1], sizeof(expected[1]), plain, "next", "", "");
         call = scenario_start(&s, &request);
         scenario_run(&s, TERN_S);
         if (is_first_secure) {

@@ -35,9 +35,14 @@ static void answer(struct scenario *s, struct simio_peer *peer, int status, cons
 static const char secret[] = "correct-horse-battery";
 static size_t freed_with_secret;
 
+static const char coded[] = "dTpjb3JyZWN0LWhvcnNlLWJhdHRlcnk="; /* base64 of u:correct-horse-battery */
+
 static void look(const void *block)
 {
-    if (block != NULL && memmem(block, malloc_usable_size((void *)block), secret, sizeof(secret) - 1) != NULL)
+    size_t size = block != NULL ? malloc_usable_size((void *)block) : 0;
+
+    if (block != NULL && (memmem(block, size, secret, sizeof(secret) - 1) != NULL ||
+                          memmem(block, size, coded, sizeof(coded) - 1) != NULL))
         freed_with_secret++;
 }
 
@@ -83,6 +88,9 @@ static void test_passwords_are_wiped(void **state)
     const struct tern_auth auth = {.netrc = TERN_STR("machine a.test login u password \"correct-horse-battery\"")};
     const struct tern_auth own = {.user = TERN_STR("u"), .password = TERN_STR("correct-horse-battery")};
     const struct tern_policy policy = {.auth = &own};
+    const struct tern_auth basic = {
+        .user = own.user, .password = own.password, .schemes = TERN_AUTH_BASIC, .plaintext = true};
+    const struct tern_policy unasked = {.auth = &basic};
     const struct tern_auth token = {.ask_token = ask, .plaintext = true};
     struct scenario s;
     struct simio_peer *peer;
@@ -99,6 +107,10 @@ static void test_passwords_are_wiped(void **state)
     seen_is(call, "head 200 | body hi | done");
     call = scenario_start(&s, &(struct tern_request){.url = TERN_STR(URL), .policy = &policy});
     answer(&s, peer, 401, "WWW-Authenticate: Digest realm=\"r\", qop=auth, nonce=n\r\n");
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    call = scenario_start(&s, &(struct tern_request){.url = TERN_STR(URL), .policy = &unasked});
+    assert_true(scenario_heard(peer, coded));
     answer(&s, peer, 200, "");
     seen_is(call, "head 200 | body hi | done");
     scenario_close(&s);

@@ -90,7 +90,7 @@ static void test_the_strongest_is_answered(void **state)
         {NULL, NULL, ANY, true, TERN_SCHEME_NONE, "the server does not say what it wants (WWW-Authenticate)"},
         {"Digest realm=\"x\", nonce=1, qop=auth-int", NULL, ANY, true, TERN_SCHEME_DIGEST, "x"},
         {"Digest realm=\"x\", nonce=1, qop=auth-int", NULL, ANY, false, TERN_SCHEME_NONE,
-         "the server wants the body hashed (auth-int), and it is not in memory"},
+         "the server wants the body hashed (auth-int), and it is not in memory or over 1 MiB"},
         {"Digest realm=\"x\", nonce=1, algorithm=SHA-512-256, qop=auth", MD5, ANY, true, TERN_SCHEME_DIGEST, "m"},
         {"Digest realm=\"x\", nonce=1, algorithm=SHA-512-256, qop=auth", NULL, ANY, true, TERN_SCHEME_NONE,
          "the server's Digest algorithm is not one of MD5 and SHA-256"},
