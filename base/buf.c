@@ -6,11 +6,29 @@
 #include "base/mem.h"
 
 #define BUF_CAP_MIN 64 /* smaller blocks cost as much to have */
+#define WIPED_CAP_MAX (64 * 1024)
 
 void tern_buf_deinit(struct tern_buf *buf)
 {
     tern_mem_free(buf->data);
     tern_buf_init(buf, buf->max);
+}
+
+/* Moved by hand and wiped where they stood, since heads and configurations hold secrets; what is larger is bodies, which
+ * the system may move without copying them. */
+static char *move(const struct tern_buf *buf, size_t cap)
+{
+    char *data;
+
+    if (buf->cap > WIPED_CAP_MAX)
+        return tern_mem_realloc(buf->data, cap, 1);
+    data = tern_mem_alloc(cap);
+    if (data == NULL || buf->data == NULL)
+        return data;
+    memcpy(data, buf->data + buf->head, buf->len);
+    tern_mem_wipe(buf->data, buf->cap);
+    tern_mem_free(buf->data);
+    return data;
 }
 
 /* Room for more bytes at the tail; the caller has seen to the ceiling. */
@@ -32,7 +50,7 @@ static enum tern_error make_room(struct tern_buf *buf, size_t more)
         cap = BUF_CAP_MIN;
     if (cap < need)
         cap = need;
-    data = tern_mem_realloc(buf->data, cap, 1);
+    data = move(buf, cap);
     if (data == NULL)
         return TERN_ENOMEM;
     buf->data = data;

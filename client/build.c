@@ -360,25 +360,12 @@ static size_t count_trailers(const struct tern_call *call)
     return call->trailer_count;
 }
 
-/* For all of it, so that credentials are not left behind where the list grows. */
-static enum tern_error make_room(struct tern_call *call)
-{
-    const struct tern_client_config *config = &call->profile->config;
-    size_t bytes = 128 + call->identity->value.len + call->own.bytes.len; /* the names of what is tern's own */
-
-    for (size_t i = 0; i < config->field_count; i++)
-        bytes += config->fields[i].name.len + config->fields[i].value.len;
-    return tern_buf_reserve(&call->fields.bytes, bytes);
-}
-
 static enum tern_error add_all(struct tern_call *call)
 {
     const struct tern_client_config *config = &call->profile->config;
     enum tern_error error;
 
     tern_fields_clear(&call->fields);
-    if (call->identity != NULL && (error = make_room(call)) != TERN_OK)
-        return error;
     if ((error = add_identity(call)) != TERN_OK)
         return error;
     for (size_t i = 0; i < config->field_count; i++) {

@@ -548,9 +548,25 @@ static void test_basic_where_asked_for_and_below(void **state)
     scenario_close(&s);
 }
 
+/* A GET after which the origin is known to want auth-int. */
+static void challenge_int(struct scenario *s, struct simio_peer *peer)
+{
+    struct seen *call = scenario_get(s, URL);
+
+    challenge(s, peer, "Digest realm=\"r\", qop=\"auth-int\", nonce=\"n2\"");
+    answer(s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    simio_forget(peer);
+}
+
 /* Whoever sits between asks for what he can read. */
 static void test_no_basic_where_there_was_digest(void **state)
 {
+    int left = 1;
+    const struct tern_request request = {
+        .url = TERN_STR(URL),
+        .method = TERN_STR("POST"),
+        .body = {.kind = TERN_BODY_CALLBACK, .length = 4, .read = read_once, .rewind = refill, .user = &left}};
     static const char wanted[] = "the server wants Basic where it wanted Digest";
     struct tern_auth any = basic;
     struct scenario s;
@@ -571,6 +587,11 @@ static void test_no_basic_where_there_was_digest(void **state)
     challenge(&s, peer, "Basic realm=\"r\"");
     stands(call, "head 401 | body hi | done", wanted);
     assert_int_equal(simio_heard(peer).len, 0);
+    challenge_int(&s, peer); /* nor where Digest was wanted and this request cannot have it */
+    call = scenario_start(&s, &request);
+    assert_string_equal(authorization(peer), "");
+    challenge(&s, peer, "Basic realm=\"r\"");
+    stands(call, "head 401 | body hi | done", wanted);
     scenario_close(&s);
 }
 

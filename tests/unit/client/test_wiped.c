@@ -84,12 +84,14 @@ static void ask(void *user, struct tern_client *client, uint64_t question, bool 
 /* No block that is given back holds a password, neither the configuration's nor a call's own nor netrc's nor a token. */
 static void test_passwords_are_wiped(void **state)
 {
+    char text[2000];
     const struct tern_allocator watched = {plain_alloc, watched_realloc, watched_free, NULL};
     const struct tern_auth auth = {.netrc = TERN_STR("machine a.test login u password \"correct-horse-battery\"")};
     const struct tern_auth own = {.user = TERN_STR("u"), .password = TERN_STR("correct-horse-battery")};
     const struct tern_policy policy = {.auth = &own};
     const struct tern_auth basic = {
         .user = own.user, .password = own.password, .schemes = TERN_AUTH_BASIC, .plaintext = true};
+    const struct tern_field long_field = {TERN_STR("X-Long"), {memset(text, 'x', sizeof(text)), sizeof(text)}, 0};
     const struct tern_policy unasked = {.auth = &basic};
     const struct tern_auth token = {.ask_token = ask, .plaintext = true};
     struct scenario s;
@@ -109,7 +111,8 @@ static void test_passwords_are_wiped(void **state)
     answer(&s, peer, 401, "WWW-Authenticate: Digest realm=\"r\", qop=auth, nonce=n\r\n");
     answer(&s, peer, 200, "");
     seen_is(call, "head 200 | body hi | done");
-    call = scenario_start(&s, &(struct tern_request){.url = TERN_STR(URL), .policy = &unasked});
+    call = scenario_start(
+        &s, &(struct tern_request){.url = TERN_STR(URL), .policy = &unasked, .fields = &long_field, .field_count = 1});
     assert_true(scenario_heard(peer, coded));
     answer(&s, peer, 200, "");
     seen_is(call, "head 200 | body hi | done");
