@@ -210,6 +210,8 @@ static const char *speaks_against(const struct tern_call *call)
         return "the client is closing";
     if (call->is_paused)
         return "the call is paused";
+    if (tern_identity_is_for_once(call))
+        return "its Digest is good for one request";
     if (!tern_retry_has_budget(call->retries_policy, client->call_count, client->retrying_count))
         return "the retry budget is used up";
     if (gate != NULL && tern_gate_refuses_url(gate, &call->url, call->result.hop) != NULL)

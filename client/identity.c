@@ -337,6 +337,11 @@ bool tern_identity_awaits_challenge(const struct tern_call *call)
     return identity != NULL && identity->user.ptr != NULL && identity->value.len == 0;
 }
 
+bool tern_identity_is_for_once(const struct tern_call *call)
+{
+    return call->identity != NULL && call->identity->used == TERN_SCHEME_DIGEST;
+}
+
 /* ---- what an answer says ---- */
 
 static void hear_next_nonce(struct tern_call *call, const struct tern_head *head)

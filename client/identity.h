@@ -48,6 +48,9 @@ TERN_MUST_USE enum tern_error tern_identity_sign(struct tern_call *call, struct 
 /* Whether the attempt, as it is signed, may well be answered 401: credentials wait until they are asked for. */
 bool tern_identity_awaits_challenge(const struct tern_call *call);
 
+/* Whether what the attempt carries is good for one request: a Digest's count. */
+bool tern_identity_is_for_once(const struct tern_call *call);
+
 /* A final head has come. True: this response is not the user's; either the call ends, or it goes on with
  * TERN_CALL_NEXT_AUTH. */
 bool tern_identity_judge(struct tern_call *call, const struct tern_head *head);

@@ -130,8 +130,8 @@ struct tern_retries {
  *
  * At most one for each attempt, and none while the client's budget for retries is used up (tern_retries.budget_percent, of
  * the policy that holds for the call; each second attempt counts as a retry while both are under way), the breaker is not
- * closed, the rate limit has nothing to give at once, no connection is there at once nor to be dialled, or the call is
- * paused. The two count as one for the breaker, for attempts_max as two. */
+ * closed, the rate limit has nothing to give at once, no connection is there at once nor to be dialled, the request
+ * carries a Digest (RFC 7616), whose count is good for one, or the call is paused. The two count as one for the breaker, for attempts_max as two. */
 struct tern_hedging {
     /* From when the first has its connection. Default: within which percentile of the origin's latest answers came, some
      * 500 to 1,000 of them and not before 20 are there, to within a quarter. */

@@ -294,6 +294,29 @@ static void test_an_attempt_more_is_a_count_more(void **state)
     scenario_close(&s);
 }
 
+/* A hedge would send it a second time. */
+static void test_no_hedge_of_a_count(void **state)
+{
+    static const struct tern_hedging hedging = {.delay_ns = 50 * TERN_MS};
+    const struct tern_policy policy = {.auth = &mufasa, .hedging = &hedging};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy});
+    call = scenario_get(&s, URL);
+    peer = scenario_accept(&s);
+    challenge(&s, peer, MD5("n1"));
+    simio_forget(peer);
+    scenario_run(&s, TERN_S);
+    assert_int_equal(scenario_stats(&s).hedged, 0);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 1);
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    scenario_close(&s);
+}
+
 static void test_hostile_challenges(void **state)
 {
     static const struct {
@@ -715,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_what_is_remembered_may_be_out_of_date),
         cmocka_unit_test(test_no_nonce_is_used_twice_with_one_count),
         cmocka_unit_test(test_an_attempt_more_is_a_count_more),
+        cmocka_unit_test(test_no_hedge_of_a_count),
         cmocka_unit_test(test_hostile_challenges),
         cmocka_unit_test(test_a_thousand_challenges),
         cmocka_unit_test(test_bodies),
