@@ -4,6 +4,7 @@
  *     setup.c, request.c                the same, as tern takes it
  *     transfer.c, answer.c, report.c    the run: calls, their callbacks, their ends; read transfer.c first
  *     sink.c, writeout.c                where answers go, and what -w says about them
+ *     keep.c                            what one run learns for the next: cookies, HSTS
  *     progress.c, waterfall.c           pictures */
 #include "help.h"
 #include "transfer.h"

@@ -48,6 +48,7 @@ struct option_group {
 extern const struct option_group options_request;
 extern const struct option_group options_identity;
 extern const struct option_group options_connection;
+extern const struct option_group options_keep;
 extern const struct option_group options_policy;
 extern const struct option_group options_output;
 

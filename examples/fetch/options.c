@@ -27,7 +27,8 @@ static const struct option rows[] = {
 static const struct option_group options_self = OPTION_GROUP(rows, NULL);
 
 static const struct option_group *const groups[] = {&options_self,       &options_request, &options_identity,
-                                                    &options_connection, &options_policy,  &options_output};
+                                                    &options_connection, &options_policy,  &options_keep,
+                                                    &options_output};
 
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
 
@@ -237,7 +238,8 @@ void options_free(struct options *o)
 {
     for (size_t i = 0; i < o->owned.count; i++)
         free((char *)o->owned.items[i]);
-    struct strings *lists[] = {&o->urls, &o->outputs, &o->uploads, &o->fields, &o->resolve, &o->connect_to, &o->owned};
+    struct strings *lists[] = {&o->urls,    &o->outputs,    &o->uploads, &o->fields,
+                               &o->resolve, &o->connect_to, &o->cookies, &o->owned};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strings_free(lists[i]);
     text_free(&o->body);

@@ -35,6 +35,10 @@ struct options {
     const char *netrc_file;
     const char *netrc_text; /* what that holds, or ~/.netrc. NULL: not asked for */
     const char *range;
+    struct strings cookies; /* of -b: data ("name=value") and files */
+    const char *cookie_jar;
+    bool junk_session_cookies;
+    const char *hsts;  /* a file, or "": none is kept */
     struct text query; /* of --url-query, and with -G the data: put behind each URL */
     bool get;
     bool compressed;
@@ -122,6 +126,9 @@ bool config_read(struct options *o, const char *path, unsigned depth, struct fai
 
 /* What a file holds, owned by o; NULL and a failure where it cannot be read. */
 char *options_file(struct options *o, const char *path, const char *option, struct failure *failure);
+
+/* Whether a value of -b is what to send, and no file; "" is a file that is never there. */
+bool cookie_is_data(const char *value);
 
 /* The body options: -d, --data-raw, --data-binary, --data-urlencode, --json. */
 enum data_kind { DATA_PLAIN, DATA_RAW, DATA_BINARY, DATA_URLENCODE, DATA_JSON };

@@ -89,6 +89,18 @@ static void add_range(struct request *request, const struct options *o)
     text_free(&range);
 }
 
+/* What -b gives as data, in one field; its files are keep.c's. */
+static void add_cookies(struct request *request, const struct options *o)
+{
+    struct text all = {0};
+    for (size_t i = 0; i < o->cookies.count; i++) {
+        if (cookie_is_data(o->cookies.items[i]))
+            text_addf(&all, "%s%s", all.len != 0 ? "; " : "", o->cookies.items[i]);
+    }
+    add_own(request, o, TERN_STR("Cookie"), "", all.ptr);
+    text_free(&all);
+}
+
 bool request_init(struct request *request, const struct options *o, struct failure *failure)
 {
     /* In curl's order. */
@@ -103,6 +115,7 @@ bool request_init(struct request *request, const struct options *o, struct failu
     if (o->body_source != BODY_JSON)
         add_own(request, o, TERN_STR("Accept"), "", "*/*");
     add_own(request, o, TERN_STR("Referer"), "", o->referer);
+    add_cookies(request, o);
     if (!add_given(request, o, false, failure))
         return false;
     if (o->body_source == BODY_JSON) {

@@ -2,6 +2,7 @@
 #ifndef FETCH_RUN_H
 #define FETCH_RUN_H
 
+#include "keep.h"
 #include "progress.h"
 #include "request.h"
 #include "sink.h"
@@ -15,6 +16,7 @@ struct run {
     struct tern_hooks hooks;
     struct tern_engine *engine;
     struct tern_client *client;
+    struct keep keep;
     size_t next;           /* index of the next URL to start */
     size_t active;         /* started and not ended */
     struct transfer *live; /* those */

@@ -246,10 +246,13 @@ static bool prepare(struct run *run, struct failure *failure)
     if (!setup_init(&run->setup, run->o, failure) || !request_init(&run->request, run->o, failure))
         return false;
     answer_watch(run);
-    if (tern_engine_new(NULL, &run->engine, &why) != TERN_OK ||
-        tern_client_new(run->engine, &run->setup.config, &run->client, &why) != TERN_OK)
+    if (tern_engine_new(NULL, &run->engine, &why) != TERN_OK)
         return fail_fault(failure, &why, TERN_PHASE_START);
-    return true;
+    if (!keep_init(run, failure))
+        return false;
+    if (tern_client_new(run->engine, &run->setup.config, &run->client, &why) != TERN_OK)
+        return fail_fault(failure, &why, TERN_PHASE_START);
+    return keep_load(run, failure);
 }
 
 enum code transfers_run(const struct options *o, int *signal)
@@ -265,6 +268,8 @@ enum code transfers_run(const struct options *o, int *signal)
         enum tern_error error = tern_engine_run(run.engine);
         if (error != TERN_OK)
             fail(&failure, CODE_USAGE, "the engine stopped: %s", tern_error_text(error));
+        else if (signal_caught == 0)
+            keep_save(&run, &failure);
         /* After a signal calls are still live: this ends them, and what they have half written goes. */
         tern_engine_shutdown(run.engine);
         progress_clear(&run.progress);
@@ -277,6 +282,7 @@ enum code transfers_run(const struct options *o, int *signal)
     waterfall_print(&run.waterfall);
     waterfall_free(&run.waterfall);
     tern_engine_free(run.engine);
+    keep_deinit(&run.keep);
     request_deinit(&run.request);
     setup_deinit(&run.setup);
     return run.code;
