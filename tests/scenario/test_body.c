@@ -444,6 +444,33 @@ static void test_when_leave_is_asked_for(void **state)
     close(fd);
 }
 
+/* A field that asks for leave is as good as the flag. */
+static void test_leave_asked_for_by_a_field(void **state)
+{
+    const struct tern_field expects = {TERN_STR("Expect"), TERN_STR("100-continue"), 0};
+    const struct tern_request request = {.url = URL,
+                                         .method = TERN_STR("PUT"),
+                                         .fields = &expects,
+                                         .field_count = 1,
+                                         .body = {.kind = TERN_BODY_MEMORY, .data = "abc", .length = 3}};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &quiet);
+    call = scenario_start(&s, &request);
+    peer = scenario_accept(&s);
+    simio_expect(peer, PUT_HEAD "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    simio_say(peer, "HTTP/1.1 100 Continue\r\n\r\n");
+    scenario_run(&s, 0);
+    simio_expect(peer, "abc");
+    simio_say(peer, NO_CONTENT);
+    scenario_run(&s, 0);
+    seen_is(call, "informational 100 | head 204 | done");
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_answer_instead_of_leave),
         cmocka_unit_test(test_other_informational_answers_give_no_leave),
         cmocka_unit_test(test_when_leave_is_asked_for),
+        cmocka_unit_test(test_leave_asked_for_by_a_field),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

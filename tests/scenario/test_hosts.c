@@ -136,6 +136,38 @@ static void test_connections_by_host(void **state)
     scenario_close(&s);
 }
 
+static void test_limits_by_host(void **state)
+{
+    const struct tern_client_config strict = {
+        .limits = {.head_fields_max = 1, .head_bytes_max = 200, .head_line_bytes_max = 100, .informational_max = 1}};
+    static const struct {
+        const char *answer, *seen;
+    } cases[] = {{"HTTP/1.1 204 X\r\nA: 1\r\nB: 2\r\n\r\n", "done EHEAD_MAX WAIT"},
+                 {"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 103 X\r\n\r\nHTTP/1.1 204 X\r\n\r\n",
+                  "informational 103 | done EHEAD_MAX WAIT"},
+                 {"HTTP/1.1 204 X\r\nA: 1234567890123456789012345678901234567890123456789012345678901234567890123456789"
+                  "0123456789012345678901\r\n\r\n",
+                  "done EHEAD_MAX WAIT"}};
+    const struct tern_host_config hosts[] = {{"b.test", &strict}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scenario s;
+        struct seen *strictly, *call;
+
+        open_with(&s, &(struct tern_client_config){.hosts = hosts, .host_count = 1});
+        strictly = scenario_get(&s, "http://b.test/");
+        simio_say(scenario_accept_at(&s, B_ADDRESS), cases[i].answer);
+        call = scenario_get(&s, "http://a.test/");
+        simio_say(scenario_accept(&s), cases[i].answer);
+        scenario_run(&s, 0);
+        seen_is(strictly, cases[i].seen);
+        assert_int_equal(call->result.status, 204);
+        assert_int_equal(call->result.fault.error, TERN_OK);
+        scenario_close(&s);
+    }
+}
+
 static void test_policies_by_host(void **state)
 {
     const struct tern_redirects follow = {0};
@@ -189,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_a_redirect_changes_it),
         cmocka_unit_test(test_connections_by_host),
         cmocka_unit_test(test_policies_by_host),
+        cmocka_unit_test(test_limits_by_host),
         cmocka_unit_test(test_refused_configurations),
     };
 

@@ -146,6 +146,30 @@ static void test_idle_connections_are_bounded(void **state)
     scenario_close(&s);
 }
 
+/* What was allowed to idle before is let go, the oldest first, as soon as less is allowed. */
+static void test_fewer_may_idle_from_now_on(void **state)
+{
+    const struct tern_client_config config = {.limits = {.idle_max = 1}};
+    struct scenario s;
+    struct simio_peer *peers[3];
+
+    (void)state;
+    scenario_open(&s, NULL);
+    for (int i = 0; i < 3; i++) {
+        scenario_get(&s, "http://a.test/");
+        peers[i] = scenario_accept(&s);
+    }
+    for (int i = 0; i < 3; i++)
+        answer(peers[i]);
+    scenario_run(&s, 0);
+    assert_int_equal(scenario_stats(&s).connections_idle, 3);
+    assert_int_equal(tern_client_configure(s.client, &config, NULL), TERN_OK);
+    scenario_run(&s, 0);
+    assert_int_equal(scenario_stats(&s).connections_idle, 1);
+    assert_true(simio_is_closed(peers[0]) && simio_is_closed(peers[1]) && !simio_is_closed(peers[2]));
+    scenario_close(&s);
+}
+
 /* The latest used goes first, so that a burst's surplus can expire. */
 static void test_idle_connections_are_taken_last_in_first_out(void **state)
 {
@@ -414,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_what_the_pool_may_open_it_may_keep),
         cmocka_unit_test(test_idle_connections_are_bounded),
+        cmocka_unit_test(test_fewer_may_idle_from_now_on),
         cmocka_unit_test(test_idle_connections_are_taken_last_in_first_out),
         cmocka_unit_test(test_freed_connection_wins_against_a_dial),
         cmocka_unit_test(test_dial_without_a_waiter_is_taken_over),

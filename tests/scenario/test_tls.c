@@ -368,6 +368,36 @@ static void test_http_2_is_what_a_server_gets_that_takes_it(void **state)
 }
 
 /* The first burst waits for one dial, since it may bring HTTP/2; the second knows better, though no connection is left. */
+/* Who insists on HTTP/2 is told that it cannot be had, by a server that says so or by one that knows no ALPN; nothing of
+ * the request is sent. */
+static void test_http_2_only_where_a_server_has_none(void **state)
+{
+    static const char *const addresses[] = {"192.0.2.1"};
+    static const struct {
+        const char **alpn;
+        const char *seen;
+    } cases[] = {{old, "done ETLS_HANDSHAKE TLS"}, {NULL, "done EPROTO_VERSION TLS"}};
+    const struct tern_resolve_override override = {.host = "*", .addresses = addresses, .address_count = 1};
+    const struct tern_client_config config = {.http_mode = TERN_HTTP_MODE_2_ONLY,
+                                              .dns = {.overrides = &override, .override_count = 1},
+                                              .tls = {.insecure = true}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct tls_server_spec spec = {.alpn = cases[i].alpn};
+        struct world w;
+        struct seen *call;
+
+        open_world(&w, &spec, NULL);
+        assert_int_equal(tern_client_configure(w.s.client, &config, NULL), TERN_OK);
+        call = get(&w, URL);
+        seen_is(call, cases[i].seen);
+        assert_int_equal(call->result.replay, TERN_REPLAY_UNSENT);
+        assert_int_equal(simio_counts(w.rig.sim).open, 0);
+        close_world(&w);
+    }
+}
+
 static void test_what_an_origin_spoke_is_remembered(void **state)
 {
     const struct tls_server_spec spec = {.alpn = old};
@@ -523,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_idle_connection_says_goodbye_and_hears_it),
         cmocka_unit_test(test_cancel_in_the_handshake),
         cmocka_unit_test(test_http_2_is_what_a_server_gets_that_takes_it),
+        cmocka_unit_test(test_http_2_only_where_a_server_has_none),
         cmocka_unit_test(test_what_an_origin_spoke_is_remembered),
         cmocka_unit_test(test_a_server_that_asks_for_1_1_gets_it),
         cmocka_unit_test(test_a_host_that_wants_tls_gets_it),
