@@ -65,6 +65,8 @@ static void end_shift(struct tern_tls_stream *tls)
 static void end_handshake(struct tern_tls_stream *tls)
 {
     end_shift(tls);
+    if (tls->state == TERN_TLS_OPEN)
+        tern_tls_records_rest(tls);
     if (tern_tls_bio_end(&tls->bio) == TERN_FLOW_ERROR && tls->state == TERN_TLS_OPEN)
         tern_tls_fail_lower(tls);
     if (tls->stream.on_ready != NULL)

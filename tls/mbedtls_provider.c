@@ -65,6 +65,7 @@ static void provider_free(struct tern_tls_provider *provider)
 
     TERN_ASSERT(tls->stream_count == 0);
     tern_session_cache_deinit(&tls->sessions);
+    tern_tls_records_deinit(&tls->records);
     /* Plain text of the last exchanges. */
     tern_mem_wipe(&tls->buffers, sizeof(tls->buffers));
     tern_mem_free(tls);
@@ -94,6 +95,7 @@ enum tern_error tern_tls_mbedtls_new(struct tern_engine *engine, struct tern_tls
     tls->provider.ops = &provider_ops;
     tls->engine = engine;
     tls->stream_count = 0;
+    tls->records = (struct tern_tls_record_spares){0};
     tern_session_cache_init(&tls->sessions);
     *out = &tls->provider;
     return TERN_OK;

@@ -13,11 +13,27 @@ static struct tern_tls_stream *of(const struct tern_bytestream *stream)
     return TERN_CONTAINER_OF(stream, struct tern_tls_stream, stream);
 }
 
-/* ---- ends of an operation ---- */
+/* ---- an operation and its ends ---- */
+
+static bool begin(struct tern_tls_stream *tls)
+{
+    if (!tern_tls_records_take(&tls->tls->records, &tls->ssl, &tls->heads)) {
+        tern_tls_fail(tls, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+        return false;
+    }
+    tern_tls_bio_begin(&tls->bio);
+    return true;
+}
+
+void tern_tls_records_rest(struct tern_tls_stream *tls)
+{
+    tern_tls_records_give(&tls->tls->records, &tls->ssl, &tls->heads);
+}
 
 /* An alert that says why we fail still goes out. What the sending brings changes nothing any more. */
 static enum tern_flow end_failed(struct tern_tls_stream *tls)
 {
+    tern_tls_records_rest(tls);
     (void)!tern_tls_bio_end(&tls->bio);
     return TERN_FLOW_ERROR;
 }
@@ -25,6 +41,7 @@ static enum tern_flow end_failed(struct tern_tls_stream *tls)
 /* flow: how the operation ended, had it only to receive. *sent: what became of that which it had to send. */
 static enum tern_flow end(struct tern_tls_stream *tls, enum tern_flow flow, enum tern_flow *sent)
 {
+    tern_tls_records_rest(tls);
     *sent = tern_tls_bio_end(&tls->bio);
     if (tls->bio.error != TERN_OK)
         return tern_tls_fail_lower(tls);
@@ -121,7 +138,8 @@ static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t
     if (tls->state != TERN_TLS_OPEN)
         return TERN_FLOW_ERROR;
 
-    tern_tls_bio_begin(&tls->bio);
+    if (!begin(tls))
+        return TERN_FLOW_ERROR;
     while (flow == TERN_FLOW_OK && total < cap) {
         size_t got;
 
@@ -205,14 +223,17 @@ static enum tern_flow tls_writev(struct tern_bytestream *stream, const struct io
 
     if (tls->state != TERN_TLS_OPEN && tls->state != TERN_TLS_ENDED)
         return TERN_FLOW_ERROR;
-    tern_tls_bio_begin(&tls->bio);
+    if (!begin(tls))
+        return TERN_FLOW_ERROR;
     max = mbedtls_ssl_get_max_out_record_payload(&tls->ssl);
     if (max <= 0)
         flow = tern_tls_fail(tls, max);
     else
         flow = tern_tls_bio_flush(&tls->bio);
-    if (flow == TERN_FLOW_ERROR && tls->state != TERN_TLS_FAILED)
+    if (flow == TERN_FLOW_ERROR && tls->state != TERN_TLS_FAILED) {
+        tern_tls_records_rest(tls);
         return fail_sending(tls);
+    }
     if ((size_t)max > sizeof(tls->bio.buffers->plain))
         max = sizeof(tls->bio.buffers->plain);
 
@@ -244,7 +265,8 @@ static enum tern_flow tls_shutdown(struct tern_bytestream *stream)
     if (tls->state == TERN_TLS_FAILED)
         return TERN_FLOW_ERROR;
     if (tls->state == TERN_TLS_OPEN || tls->state == TERN_TLS_ENDED) {
-        tern_tls_bio_begin(&tls->bio);
+        if (!begin(tls))
+            return TERN_FLOW_ERROR;
         if (!tls->notify_sent) {
             int code = mbedtls_ssl_close_notify(&tls->ssl);
 
@@ -254,6 +276,7 @@ static enum tern_flow tls_shutdown(struct tern_bytestream *stream)
             }
             tls->notify_sent = true;
         }
+        tern_tls_records_rest(tls);
         flow = tern_tls_bio_end(&tls->bio);
         if (flow == TERN_FLOW_ERROR)
             return tern_tls_fail_lower(tls);

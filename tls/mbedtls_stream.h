@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "tls/mbedtls_bio.h"
 #include "tls/mbedtls_material.h"
+#include "tls/mbedtls_records.h"
 #include "tls/mbedtls_verify.h"
 #include "tls/session_cache.h"
 
@@ -37,6 +38,7 @@ struct tern_tls_mbedtls {
     struct tern_engine *engine;
     struct tern_session_cache sessions;
     uint32_t stream_count;
+    struct tern_tls_record_spares records;
     struct tern_tls_buffers buffers;
 };
 
@@ -72,6 +74,7 @@ struct tern_tls_stream {
 
     mbedtls_ssl_config conf;
     mbedtls_ssl_context ssl;
+    struct tern_tls_record_heads heads;  /* what ssl points into between operations */
     struct tern_tls_shift *shift;        /* NULL but in a handshake on a worker */
     struct tern_tls_key_line *key_lines; /* made in the latest step, the last one first */
     const char *alpn[TERN_TLS_ALPN_MAX + 1];
@@ -109,6 +112,11 @@ static inline enum tern_flow tern_tls_fail_silent_flood(struct tern_tls_stream *
 {
     return tern_tls_fail_flood(tls, TERN_TLS_SILENT_BYTES_MAX, "bytes without data");
 }
+
+/* ---- operations, once OPEN ---- */
+
+/* The end of one, and of the handshake: the record buffers are others' to use, unless something is in them. */
+void tern_tls_records_rest(struct tern_tls_stream *tls);
 
 /* ---- handshakes: mbedtls_handshake.c ---- */
 

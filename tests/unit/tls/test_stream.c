@@ -76,6 +76,40 @@ static void handshakes_and_talks(void **state)
     }
 }
 
+static bool has_record_buffers(const struct tls_client *client)
+{
+    const struct tern_tls_stream *tls = TERN_CONTAINER_OF(client->stream, struct tern_tls_stream, stream);
+
+    return tls->ssl.MBEDTLS_PRIVATE(in_buf) != NULL || tls->ssl.MBEDTLS_PRIVATE(out_buf) != NULL;
+}
+
+/* They are lent for an operation, and stay only where a part of a record is in them. */
+static void rests_without_record_buffers(void **state)
+{
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        struct tls_client *client;
+        char text[8];
+        size_t n;
+
+        serve(versions[v]);
+        client = connect_open(NULL);
+        assert_false(has_record_buffers(client));
+        tls_client_write(client, "ping");
+        tls_rig_expect(&rig, "ping");
+        assert_false(has_record_buffers(client));
+        client->is_held = true;
+        tls_server_say(tls_rig_server(&rig), "pong");
+        tls_rig_run(&rig);
+        assert_int_equal(tern_bytestream_read(client->stream, text, 3, &n), TERN_FLOW_OK);
+        assert_true(has_record_buffers(client));
+        assert_int_equal(tern_bytestream_read(client->stream, text, 1, &n), TERN_FLOW_OK);
+        assert_int_equal(text[0], 'g');
+        assert_false(has_record_buffers(client));
+        tls_client_free(client);
+    }
+}
+
 static void versions_are_bounded(void **state)
 {
     struct tern_tls_config config = {.ca_pem = rig.root_pem, .ca_pem_len = strlen(rig.root_pem), .no_resumption = true};
@@ -680,6 +714,7 @@ int main(void)
         TEST(aes_comes_first_where_the_cpu_has_it),
         TEST(cbc_and_static_rsa_are_not_spoken),
         TEST(alpn_is_agreed),
+        TEST(rests_without_record_buffers),
         TEST(any_split_is_fine),
         TEST(small_reads_see_everything),
         TEST(streams_share_a_buffer_and_no_bytes),
