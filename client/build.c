@@ -14,6 +14,7 @@
 void tern_call_build_init(struct tern_call *call)
 {
     tern_buf_init(&call->method, METHOD_BYTES_MAX);
+    tern_buf_init(&call->resume.validator, TERN_RESUME_VALIDATOR_BYTES_MAX);
     tern_buf_init(&call->authority, TERN_HOST_TEXT_MAX + 16);
     tern_fields_init(&call->own, TERN_REQUEST_FIELDS_MAX, TERN_REQUEST_HEAD_BYTES_MAX);
     tern_fields_init(&call->fields, TERN_REQUEST_FIELDS_MAX, TERN_REQUEST_HEAD_BYTES_MAX);
@@ -40,6 +41,7 @@ void tern_call_build_deinit(struct tern_call *call)
     tern_mem_free(call->hedge);
     tern_buf_deinit(&call->method);
     tern_buf_deinit(&call->authority);
+    tern_buf_deinit(&call->resume.validator);
     tern_fields_deinit(&call->own);
     tern_fields_deinit(&call->fields);
 }
@@ -378,6 +380,8 @@ static enum tern_error add_all(struct tern_call *call)
     }
     if ((error = add_accept_encoding(call)) != TERN_OK)
         return error;
+    if (call->resume.fault.error != TERN_OK && (error = tern_call_resume_ask(call)) != TERN_OK)
+        return error;
     for (uint32_t i = 0; i < call->own.count; i++) {
         struct tern_field field = tern_fields_at(&call->own, i);
 
@@ -395,7 +399,7 @@ static enum tern_error choose_fields(struct tern_call *call, const struct tern_f
     enum tern_error error;
 
     if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL &&
-        call->jar == NULL) {
+        call->jar == NULL && call->resume.fault.error == TERN_OK) {
         *fields = config->fields;
         *count = config->field_count;
         return TERN_OK;

@@ -74,6 +74,9 @@ static void finish(struct tern_call *call, bool is_silent)
     tern_slots_release(&client->engine->calls, call->id);
     tern_body_reader_deinit(&call->body);
     result->hedges = call->hedges;
+    result->resumes = call->resumes;
+    if (call->resume.fault.error != TERN_OK)
+        result->status = 200; /* of the head that was shown */
     tern_call_hedge_over(call, is_silent);
     if (!is_silent && result->fault.error != TERN_OK)
         tell_error(call);
@@ -287,6 +290,19 @@ static void check_length(struct tern_call *call, const struct tern_head *head)
         end_too_large(call, length);
 }
 
+/* The user has a part of a body already, and this attempt is to bring the rest. */
+static void go_on_with_body(struct tern_call *call, const struct tern_head *head)
+{
+    if (call->state != TERN_CALL_RUNNING || tern_call_resume_heard(call, head))
+        return;
+    if (!tern_call_judge_again(call, head)) {
+        tern_call_end_with(call, &call->resume.fault);
+        return;
+    }
+    call->discarded_bytes = 0;
+    tern_call_update_pause(call);
+}
+
 static void on_head(struct tern_exchange *exchange, const struct tern_head *head)
 {
     struct tern_call *call = exchange->owner;
@@ -302,6 +318,10 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     tern_call_hook_response(call, &call->result, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
+    if (call->resume.fault.error != TERN_OK) {
+        go_on_with_body(call, head);
+        return;
+    }
     if (call->state == TERN_CALL_RUNNING && tern_call_judge_head(call, head)) {
         call->discarded_bytes = 0;
         tern_call_update_pause(call);
@@ -311,6 +331,7 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     if (call->state == TERN_CALL_RUNNING && tern_call_decoding_begin(call, head, &why) != TERN_OK)
         tern_call_end_with(call, &why);
     shown.decoded = call->result.decoded;
+    tern_call_resume_begin(call, head);
     if (call->state == TERN_CALL_RUNNING && call->handlers.on_head != NULL)
         call->handlers.on_head(call->user, call->id, &shown);
     if (call->state == TERN_CALL_RUNNING && call->body_bytes_max != 0)
@@ -352,6 +373,7 @@ void tern_call_update_pause(struct tern_call *call)
 static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t len)
 {
     struct tern_call *call = exchange->owner;
+    struct tern_fault why;
 
     if (call->next != TERN_CALL_NEXT_NONE) {
         discard(call, exchange, len);
@@ -362,7 +384,12 @@ static void on_body(struct tern_exchange *exchange, const uint8_t *data, size_t 
             tern_call_decoding_take(call, data, len);
         return;
     }
-    tern_call_deliver(call, data, len, exchange->stream.received_body_bytes);
+    if (!tern_call_resume_fits(call, len, &why)) {
+        tern_call_end_with(call, &why);
+        return;
+    }
+    call->resume.delivered_bytes += len;
+    tern_call_deliver(call, data, len, call->resume.delivered_bytes);
     if (call->state == TERN_CALL_RUNNING && !call->credits_itself)
         tern_call_transport(call)->ops->credit(exchange, (uint32_t)len);
 }
@@ -393,9 +420,13 @@ static void await_decoding(struct tern_call *call)
 static void on_exchange_end(struct tern_exchange *exchange)
 {
     struct tern_call *call = exchange->owner;
+    bool is_cut = call->next == TERN_CALL_NEXT_NONE && call->result.fault.error == TERN_OK &&
+                  !tern_call_resume_fits(call, 0, &call->result.fault);
     bool has_failed = call->result.fault.error != TERN_OK;
     bool again = call->next == TERN_CALL_NEXT_NONE && has_failed && may_replay(call);
 
+    if (is_cut)
+        call->result.phase = TERN_PHASE_READ;
     tern_call_hedge_end(call, tern_error_class(call->result.fault.error) == TERN_CLASS_TIMEOUT);
     if (!again && call->state == TERN_CALL_RUNNING) {
         tern_call_admission_end(call, has_failed ? &call->result.fault : NULL);

@@ -20,6 +20,7 @@
 #include "client/decoding.h"
 #include "client/hedge.h"
 #include "client/identity.h"
+#include "client/resume.h"
 
 /* Exchanges sent again on top of the first, where that is safe: a pool full of connections that died together must not
  * loop. */
@@ -86,6 +87,8 @@ struct tern_call {
     bool was_answered;     /* something of a response was shown to the user: no other attempt */
 
     struct tern_decoding_state decoding;
+    struct tern_resume resume;
+    uint32_t resumes;
     struct tern_identity *identity; /* NULL: it has no credentials */
 
     /* Policy. */

@@ -115,7 +115,15 @@ static bool judge_retry(struct tern_call *call, uint16_t status, struct tern_str
 
 bool tern_call_judge_failure(struct tern_call *call)
 {
-    return call->retries_policy != NULL && !call->was_answered && judge_retry(call, 0, (struct tern_str){NULL, 0});
+    if (call->retries_policy == NULL || (call->was_answered && !tern_call_resume_may(call)))
+        return false;
+    return judge_retry(call, 0, (struct tern_str){NULL, 0});
+}
+
+bool tern_call_judge_again(struct tern_call *call, const struct tern_head *head)
+{
+    return call->retries_policy != NULL &&
+           judge_retry(call, head->status, tern_fields_get(head->fields, head->field_count, "Retry-After"));
 }
 
 /* Who is told may cancel the call. */
@@ -297,8 +305,7 @@ bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head)
         return true;
     if (call->redirects_policy != NULL && judge_redirect(call, head))
         return true;
-    return call->retries_policy != NULL &&
-           judge_retry(call, head->status, tern_fields_get(head->fields, head->field_count, "Retry-After"));
+    return tern_call_judge_again(call, head);
 }
 
 enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault *why)
@@ -307,7 +314,7 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
     struct tern_result *result = &call->result;
     const struct tern_retry retry = {.attempt = call->attempts + 1,
                                      .delay_ns = call->delay_ns,
-                                     .status = result->status,
+                                     .status = result->fault.error == TERN_OK ? result->status : 0,
                                      .error = result->fault.error};
 
     call->next = TERN_CALL_NEXT_NONE;
@@ -327,5 +334,7 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
     }
     if (call->state == TERN_CALL_NEW && call->has_body && !call->body.source.ops->rewind(&call->body.source))
         return tern_fault_set(why, TERN_EBODY_SOURCE, "the request body could not be had again (its rewind said no)");
+    if (call->state == TERN_CALL_NEW && call->resume.fault.error != TERN_OK)
+        return tern_call_build_outgoing(call, why); /* asks for the rest of a body */
     return TERN_OK;
 }

@@ -12,6 +12,9 @@ TERN_MUST_USE enum tern_error tern_call_settle(struct tern_call *call);
 /* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the way. */
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head);
 
+/* One has come that does not go on with the body of an earlier one. True: it is tried again. */
+bool tern_call_judge_again(struct tern_call *call, const struct tern_head *head);
+
 /* The attempt has failed, as call->result says. True: it is tried again, as call->next says. */
 bool tern_call_judge_failure(struct tern_call *call);
 

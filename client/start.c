@@ -74,7 +74,10 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->handlers = handlers != NULL ? *handlers : (struct tern_handlers){0};
     call->user = user;
     call->on_drop = NULL;
-    call->replays = call->hedges = 0;
+    call->replays = call->hedges = call->resumes = 0;
+    call->resume.is_possible = call->resume.is_part = false;
+    call->resume.delivered_bytes = 0;
+    call->resume.fault.error = TERN_OK;
     call->attempts = 1;
     call->owed_bytes = 0;
     call->is_paused = call->was_told = call->was_answered = false;

@@ -152,6 +152,9 @@ struct tern_result {
     uint32_t hedges;  /* attempts that were sent beside another (tern_hedging), of all hops */
     bool by_hedge;    /* the last attempt was such a one */
     uint32_t hop;     /* 1 for the URL asked for */
+    uint32_t
+        resumes; /* attempts that went on with a body that had broken off (tern_retries.resume); status is then that
+                         of the head that was shown */
     const struct tern_hop
         *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
     size_t hop_count;

@@ -265,6 +265,7 @@ struct tern_client_stats {
     uint64_t timed_out_read; /* or awaiting the whole head */
     uint64_t replayed;       /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
     uint64_t retried;        /* attempts by policy (tern_retries) */
+    uint64_t resumed;        /* bodies gone on with after they broke off (tern_retries.resume) */
     uint64_t hedged;         /* attempts sent beside another that was slow to answer (tern_hedging) */
     uint64_t hedges_won;     /* of those: answered first */
     uint64_t redirected;     /* hops followed */

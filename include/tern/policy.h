@@ -97,7 +97,7 @@ struct tern_retry {
 /* An answer with one of the statuses, or a failure of the class DNS (but a name that does not exist), CONNECT, PEER or
  * TIMEOUT (but the deadline), or else one of the errors, is tried again where that is safe: nothing was sent, the peer said that it did not process
  * it, or the method is idempotent or there is a field Idempotency-Key; and the body can be sent again, nothing of a
- * response was shown to the user, and the deadline leaves time. When the attempts or the budget are used up the last
+ * response was shown to the user (but see resume), and the deadline leaves time. When the attempts or the budget are used up the last
  * response is delivered as it is. */
 struct tern_retries {
     uint32_t attempts_max;    /* of one hop, the first included. Default 4 */
@@ -115,6 +115,12 @@ struct tern_retries {
     uint32_t budget_percent;     /* calls of the client that are in a retry: at most this share of its live calls.
                                     Default 20 */
     uint32_t budget_min;         /* or so many, if that is more. Default 3 */
+    /* A body that breaks off is gone on with by another attempt, within all of the above, so that the user sees one: by
+     * Range and If-Range (RFC 9110 13.1.5 and 14.2). Only that of a 200 to a GET with Content-Length and a strong validator,
+     * an ETag that is not weak, or without any ETag a Last-Modified 60 s or more before Date (8.8.2.2); not where the request
+     * has a Range or If-Range of its own or credit set, or the body is delivered decoded. If what comes then is not the rest
+     * of the very same body, the call ends with the error that broke it off. */
+    bool resume;
     void (*on_retry)(void *user, uint64_t call, const struct tern_retry *retry); /* from a step */
     void *user;
 };
