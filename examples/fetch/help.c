@@ -65,6 +65,7 @@ static const char text[] =
     "                              try these again too; the second also where that may be processed twice\n"
     "      --budget PERCENT[,LEAST]\n"
     "                              at most this share of parallel transfers, or so many, is in a retry\n"
+    "      --hedge SECONDS         without an answer after so long, ask a second time; the first answer is taken\n"
     "      --rate N/U              start at most N transfers a second, minute, hour or day: 2/s, 10/5m\n"
     "\n"
     "Connection\n"

@@ -91,6 +91,7 @@ struct options {
     uint32_t budget_min;
     uint64_t rate_calls; /* 0: no limit */
     uint64_t rate_period_ns;
+    uint64_t hedge_ns; /* 0: off */
     bool gate_public;
 
     /* What is shown, and where. */

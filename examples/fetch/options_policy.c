@@ -151,6 +151,7 @@ static bool call_budget(struct options *o, const char *value, unsigned depth, st
 static const struct option rows[] = {
     {0, "budget", CALL, 0, 0, call_budget},
     {0, "gate", CALL, 0, 0, call_gate},
+    {0, "hedge", SECONDS, AT(hedge_ns), 0, NULL},
     {'L', "location", SWITCH, AT(location), 0, NULL},
     {0, "location-trusted", SWITCH, AT(location_trusted), 0, NULL},
     {0, "max-redirs", CALL, 0, 0, call_max_redirs},

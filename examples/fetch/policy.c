@@ -120,6 +120,10 @@ void policy_init(struct setup *setup, const struct options *o)
         };
         setup->policy.rate = &setup->rate;
     }
+    if (o->hedge_ns != 0) {
+        setup->hedging = (struct tern_hedging){.delay_ns = o->hedge_ns};
+        setup->policy.hedging = &setup->hedging;
+    }
     set_gate(setup, o);
     set_redirects(setup, o);
     set_retries(setup, o);

@@ -17,6 +17,7 @@ struct setup {
     enum tern_error errors[TERN_ERROR_COUNT];
     struct tern_decoding decoding;
     struct tern_rate rate;
+    struct tern_hedging hedging;
     struct tern_auth auth;
     struct tern_resolve_override *overrides;
     struct tern_connect_to *connect_to;

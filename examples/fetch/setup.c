@@ -146,6 +146,8 @@ bool setup_init(struct setup *setup, const struct options *o, struct failure *fa
     /* A call waits for a connection only because another URL of the same list has it. */
     config->timeouts.pool_ns = TERN_OFF;
     uint32_t connections = (uint32_t)o->parallel_max;
+    if (o->hedge_ns != 0)
+        connections *= 2; /* a second attempt does not wait for one */
     config->limits.connections_max = connections;
     config->limits.connections_per_host_max = connections;
     config->limits.idle_max = connections;

@@ -185,6 +185,21 @@ class RetryTest(FetchTest):
             self.assertEqual(len(retried), 40)
             self.assertTrue(1 <= retried.count(b"1") <= 4, retried)
 
+    def test_a_hedge(self):
+        done = threading.Event()
+        seen = []
+
+        def respond(request):
+            seen.append(request)
+            if len(seen) == 1:
+                done.wait(case.HANG_S)  # the first never answers in time
+            return answer(b"the second")
+
+        with Peer(serve(respond)) as peer:
+            self.assertEqual(self.passes("-sS", "--hedge", "0.05", peer.url()).out, b"the second")
+            done.set()
+            self.assertEqual(len(seen), 2)
+
     def test_a_rate(self):
         with Peer(serve(lambda request: answer(b"x"))) as peer:
             for args in (["--rate", "10/s"], ["--rate", "600/m"], ["--rate", "20/2s"], ["-Z", "--rate", "10/s"]):
@@ -202,6 +217,7 @@ class BadValuesTest(FetchTest):
             ("--max-redirs", "nor -1", ("-2", "x", "", "1.5", "99999999999", "+1", " 1")),
             ("--retry", "is not a whole number", ("-1", "x", "", "1.5", "99999999999")),
             ("--retry-delay", "is not a number of seconds", ("-1", "x", "", "1e3", "inf")),
+            ("--hedge", "is not a number of seconds", ("-1", "x", "")),
             ("--retry-max-time", "is not a number of seconds", ("-1", "x", "")),
             ("--rate", "such as 2/s", ("0", "0/s", "", "/s", "x/s", "-1/s", "1.5/s", "1/", "1/x", "1/ss", "1/0s", "1/s/s",
                                        "1/5", "1/-1s", "99999999999/s", "1/99999h", "2 /s")),
