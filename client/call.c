@@ -250,7 +250,8 @@ static void on_assigned(struct tern_exchange *exchange)
 {
     struct tern_call *call = exchange->owner;
 
-    tern_call_hedge_assigned(call);
+    if (exchange == &call->exchange) /* a hedge, which may be the only one by now, has none itself */
+        tern_call_hedge_assigned(call);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_request(call);
 }

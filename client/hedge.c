@@ -1,5 +1,6 @@
 #include "client/hedge.h"
 
+#include "base/assert.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -253,6 +254,7 @@ void tern_call_hedge_due(struct tern_call *call)
     struct tern_hedge *hedge = reason == NULL ? prepare(call) : NULL;
     enum tern_error error;
 
+    TERN_ASSERT(call->active == &call->exchange && (hedge == NULL || hedge->phase == TERN_HEDGE_IDLE));
     if (hedge == NULL) {
         tern_call_trace(call, "No hedge: %s", reason != NULL ? reason : "out of memory");
         return;

@@ -470,6 +470,29 @@ static void test_waits_from_its_connection_on(void **state)
     scenario_close(&s);
 }
 
+/* The first may fail while the second is still being connected: that one then is alone, and stays so. */
+static void test_no_hedge_of_a_hedge(void **state)
+{
+    struct simio_peer *first;
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &after_50_ms);
+    call = scenario_get(&s, URL);
+    first = scenario_accept(&s);
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, 200 * TERN_MS);
+    scenario_run(&s, DELAY_NS);
+    simio_reset(first);
+    scenario_run(&s, TERN_S);
+    seen_is(call, "");
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 2);
+    say(&s, scenario_accept(&s), OK_HI);
+    seen_is(call, "head 200 | body hi | done");
+    is_over(&s);
+    scenario_close(&s);
+}
+
 static void test_rate_and_breaker_are_asked(void **state)
 {
     const struct tern_rate rate = {.calls = 1};
@@ -807,6 +830,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_does_not_wait_for_a_connection),
         cmocka_unit_test(test_waits_from_its_connection_on),
+        cmocka_unit_test(test_no_hedge_of_a_hedge),
         cmocka_unit_test(test_rate_and_breaker_are_asked),
         cmocka_unit_test(test_one_outcome_for_the_breaker),
         cmocka_unit_test(test_prefers_another_address),
