@@ -484,7 +484,7 @@ void sim_call_check(const struct sim_call *call)
     if (call->state != SIM_CALL_ENDED || call->policed.loops)
         return;
     SIM_CHECK(call->policed.processed[result->hop] + (is_unprocessed && result->fault.error != TERN_OK) <=
-                  result->attempt,
+                  result->attempt + result->hedges,
               "call %u was processed %u times in %u attempts of hop %u, the last of replay class %d", call->number,
               call->policed.processed[result->hop], result->attempt, result->hop, (int)result->replay);
 }

@@ -54,6 +54,11 @@ const struct tern_decoding *sim_policy_decoding(const struct sim_call *call, uns
     return call->policed.has_own ? call->policed.own.decoding : sim_policy_site(call, origin)->effective.decoding;
 }
 
+const struct tern_hedging *sim_policy_hedging(const struct sim_call *call, unsigned origin)
+{
+    return call->policed.has_own ? call->policed.own.hedging : sim_policy_site(call, origin)->effective.hedging;
+}
+
 /* ---- plans ---- */
 
 static void plan_redirects(struct tern_redirects *redirects, struct tern_rand *rand)
@@ -85,6 +90,13 @@ static void plan_retries(struct sim_retries *retries, struct sim_client *client,
         retries->config.statuses = statuses;
         retries->config.status_count = 1 + tern_rand_below(rand, 3);
     }
+}
+
+static void plan_hedging(struct tern_hedging *hedging, struct tern_rand *rand)
+{
+    *hedging = (struct tern_hedging){.delay_ns = chance(rand, 700) ? 1 + tern_rand_below(rand, 200 * TERN_MS) : 0,
+                                     .percentile = 1 + (uint32_t)tern_rand_below(rand, 99),
+                                     .slow_ns = chance(rand, 500) ? TERN_OFF : 0};
 }
 
 static void plan_breaker(struct tern_breaker *breaker, struct tern_rand *rand)
@@ -179,6 +191,9 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
     site->retries.config.user = &site->retries;
     if (chance(rand, 500))
         policy->retries = effective->retries = &site->retries.config;
+    plan_hedging(&site->hedging, rand);
+    if (chance(rand, 400))
+        policy->hedging = effective->hedging = &site->hedging;
     if (chance(rand, 300)) {
         site->rate = (int)tern_rand_below(rand, SIM_RATES);
         policy->rate = effective->rate = &client->rates[site->rate];
@@ -264,6 +279,9 @@ void sim_policy_plan_call(struct sim_call *call)
         policed->own.retries = &policed->retries.config;
     if (chance(&rand, 400))
         policed->own.decoding = &policed->decoding;
+    plan_hedging(&policed->hedging, &rand);
+    if (chance(&rand, 400))
+        policed->own.hedging = &policed->hedging;
     policed->links[0] = (struct sim_link){.origin = call->origin,
                                           .hop = 1,
                                           .method = call->method,

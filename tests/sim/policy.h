@@ -32,6 +32,7 @@ struct sim_site {
     struct tern_redirects redirects;
     struct sim_retries retries;
     struct tern_decoding decoding;
+    struct tern_hedging hedging;
     struct tern_breaker breaker;
     struct tern_hooks hooks;
     struct tern_policy policy;    /* as it is configured */
@@ -74,12 +75,14 @@ struct sim_policed {
     struct tern_redirects redirects;
     struct sim_retries retries;
     struct tern_decoding decoding;
+    struct tern_hedging hedging;
     const struct sim_config *config; /* that it started under */
     struct sim_link links[SIM_LINKS_MAX];
     unsigned link_count;
     uint32_t processed[SIM_HOPS_MAX];      /* by hop: how often the servers did */
     uint32_t asked, seen;                  /* attempts that began, requests that arrived */
     bool is_open, has_response, has_error; /* the present attempt: what the hooks were told */
+    bool is_racing;                        /* a second one is under way beside it: the next word is one's farewell */
     uint32_t hop, retries_of_hop, error_attempt;
     bool is_retrying;
     bool loops;             /* a redirect has led back: a hop's requests cannot be told from another's */
@@ -100,6 +103,7 @@ const struct sim_site *sim_policy_site(const struct sim_call *call, unsigned ori
 const struct tern_redirects *sim_policy_redirects(const struct sim_call *call, unsigned origin);
 const struct tern_decoding *sim_policy_decoding(const struct sim_call *call, unsigned origin);
 const struct tern_retries *sim_policy_retries(const struct sim_call *call, unsigned origin);
+const struct tern_hedging *sim_policy_hedging(const struct sim_call *call, unsigned origin);
 
 /* With sim_users.is_gated no such address is ever connected to. */
 bool sim_policy_forbids(const struct tern_sockaddr *address);

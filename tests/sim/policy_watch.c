@@ -6,6 +6,7 @@
 #include "client/call.h"
 #include "policy/rate.h"
 #include "policy/redirect.h"
+#include "policy/retry.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/user.h"
 
@@ -22,7 +23,7 @@ static struct sums sum_of(const struct tern_client *client, const struct tern_ho
     TERN_LIST_FOREACH(node, (struct tern_list *)&client->calls) {
         const struct tern_call *call = TERN_CONTAINER_OF(node, struct tern_call, node);
 
-        sums.pins += (call->rate == state) + (call->breaker == state);
+        sums.pins += (call->rate == state) + (call->breaker == state) + (call->pace == state);
         sums.waiting += call->rate == state && tern_list_is_linked(&call->in_line);
         sums.probing += call->breaker == state && state->breaker.phase == TERN_BREAKER_HALF_OPEN &&
                         call->breaker_round == state->breaker.round;
@@ -35,8 +36,12 @@ void sim_policy_check(const struct sim_client *client)
     const struct tern_client *it = client->client;
     uint32_t retrying = 0;
 
-    TERN_LIST_FOREACH(node, (struct tern_list *)&it->calls)
-        retrying += TERN_CONTAINER_OF(node, struct tern_call, node)->is_retrying;
+    TERN_LIST_FOREACH(node, (struct tern_list *)&it->calls) {
+        const struct tern_call *call = TERN_CONTAINER_OF(node, struct tern_call, node);
+
+        retrying += call->is_retrying;
+        retrying += call->hedge != NULL && call->hedge->phase == TERN_HEDGE_RACING;
+    }
     SIM_CHECK(retrying == it->retrying_count, "client %u counts %u calls in a retry, and has %u", client->number,
               it->retrying_count, retrying);
     for (const struct tern_hash_node *node = tern_hash_walk(&it->hosts.table, NULL); node != NULL;
@@ -109,7 +114,7 @@ uint32_t sim_policy_attempts_max(const struct sim_call *call)
     for (unsigned origin = 0; origin < SIM_ORIGINS_ALL; origin++)
         if (sim_policy_retries(call, origin) != NULL && sim_policy_retries(call, origin)->attempts_max > most)
             most = sim_policy_retries(call, origin)->attempts_max;
-    return most + TERN_REPLAYS_MAX;
+    return 2 * (most + TERN_REPLAYS_MAX); /* each with a hedge */
 }
 
 /* How often the redirects led away from where one did. */
@@ -225,6 +230,22 @@ static void check_breaker(const struct sim_site *site, const struct sim_call *ca
               call->number);
 }
 
+/* Beside one that is not answered yet, where it is safe, and within the budget. */
+static void check_hedge(const struct sim_site *site, const struct sim_call *call, unsigned origin)
+{
+    const struct tern_retries *retries = sim_policy_retries(call, origin);
+    const struct tern_client *it = site->config->it;
+    uint32_t percent = retries != NULL ? retries->budget_percent : TERN_RETRY_BUDGET_PERCENT;
+    uint32_t least = retries != NULL ? retries->budget_min : TERN_RETRY_BUDGET_MIN;
+    uint64_t share = (uint64_t)it->call_count * percent / 100;
+
+    SIM_CHECK(sim_policy_hedging(call, origin) != NULL, "call %u is hedged, which it did not ask for", call->number);
+    SIM_CHECK(call->policed.is_open && !call->policed.has_response && !call->policed.has_error,
+              "call %u is hedged, and no attempt of it waits", call->number);
+    SIM_CHECK(it->retrying_count <= (share > least ? share : least), "call %u is hedged beyond the budget: %u of %u",
+              call->number, it->retrying_count, it->call_count);
+}
+
 void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
 {
     const struct sim_site *site = user;
@@ -235,15 +256,19 @@ void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
     const struct tern_retries *retries = sim_policy_retries(call, origin);
 
     SIM_CHECK(!call->is_cancelled, "on_request for call %u after its cancel", call->number);
-    SIM_CHECK(!policed->is_open || policed->has_response || policed->has_error,
+    SIM_CHECK(!policed->is_racing, "on_request for call %u, with two attempts under way", call->number);
+    SIM_CHECK(!policed->is_open || policed->has_response || policed->has_error || attempt->hedge,
               "on_request for call %u, and nothing was told of the attempt before", call->number);
     if (attempt->hop != policed->hop)
         policed->retries_of_hop = 0;
     policed->hop = attempt->hop;
     SIM_CHECK(attempt->hop == 1 || (redirects != NULL && attempt->hop <= SIM_HOPS_MAX - 1), "call %u is at hop %u",
               call->number, attempt->hop);
-    SIM_CHECK(attempt->attempt <= (retries != NULL ? retries->attempts_max : 1) + TERN_REPLAYS_MAX,
+    SIM_CHECK(attempt->attempt <= 2 * ((retries != NULL ? retries->attempts_max : 1) + TERN_REPLAYS_MAX),
               "call %u is at attempt %u", call->number, attempt->attempt);
+    if (attempt->hedge)
+        check_hedge(site, call, origin);
+    policed->is_racing = attempt->hedge;
     policed->is_open = true;
     policed->has_response = policed->has_error = false;
     policed->asked++;
@@ -304,9 +329,10 @@ void sim_policy_on_response(void *user, const struct tern_attempt *attempt, cons
     SIM_CHECK(!call->is_cancelled, "on_response for call %u after its cancel", call->number);
     SIM_CHECK(policed->is_open && !policed->has_response && !policed->has_error, "on_response for call %u out of order",
               call->number);
-    policed->has_response = true;
+    policed->has_response = !policed->is_racing;
+    policed->is_racing = false;
     policed->live_peak = policed->config->it->call_count;
-    policed->retry_wait_ns = retry_wait_of(head);
+    policed->retry_wait_ns = policed->has_response ? retry_wait_of(head) : 0;
     note_hold(user, call, origin, head);
     sim_call_act(call);
 }
@@ -332,7 +358,8 @@ void sim_policy_on_error(void *user, const struct tern_attempt *attempt, const s
     SIM_CHECK(!policed->is_open || !policed->has_error || policed->error_attempt != attempt->attempt ||
                   policed->hop != attempt->hop,
               "a second on_error for attempt %u of call %u", attempt->attempt, call->number);
-    policed->has_error = true;
+    policed->has_error = !policed->is_racing;
+    policed->is_racing = false;
     policed->error_attempt = attempt->attempt;
     policed->live_peak = policed->config->it->call_count;
     if (fault->error == TERN_EBREAKER)
