@@ -13,7 +13,7 @@ static enum tern_error check_text(const char *field, struct tern_str text, bool 
     if (text.len > TERN_AUTH_TEXT_MAX)
         return tern_fault_set(why, TERN_ECONFIG, "policy.auth.%s: %zu bytes, at most %d", field, text.len,
                               TERN_AUTH_TEXT_MAX);
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; text.ptr != NULL && i < text.len; i++)
         if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f || (text.ptr[i] == ':' && !may_hold_colon))
             return tern_fault_set(why, TERN_ECONFIG, "policy.auth.%s: must not hold %s (RFC 7617 2)", field,
                                   text.ptr[i] == ':' ? "a colon" : "control characters");
