@@ -19,7 +19,7 @@ struct origin {
     struct tern_rand rand;
     bool is_slow; /* as a whole */
     uint32_t requests;
-    uint32_t count;
+    uint32_t count, failed;
     uint64_t took_ns[CALLS];
 };
 
@@ -38,7 +38,7 @@ static void on_done(void *user, tern_call_id call, const struct tern_result *res
     struct origin *origin = user;
 
     (void)call;
-    assert_int_equal(result->status, 204);
+    origin->failed += result->status != 204;
     origin->took_ns[origin->count++] = result->times.total_ns;
 }
 
@@ -47,13 +47,14 @@ static void load(struct origin *origin)
     static const struct tern_handlers handlers = {.on_done = on_done};
     const struct tern_request request = {.url = TERN_STR("http://a.test/")};
 
-    origin->count = origin->requests = 0;
+    origin->count = origin->failed = origin->requests = 0;
     for (int i = 0; i < CALLS; i++) {
         assert_int_equal(tern_call_start(origin->s->client, &request, &handlers, origin, NULL, NULL), TERN_OK);
         simio_run(origin->s->sim, EACH_NS);
     }
     scenario_run(origin->s, 2 * SLOW_NS);
     assert_int_equal(origin->count, CALLS);
+    assert_int_equal(origin->failed, 0);
 }
 
 static int compare(const void *a, const void *b)
