@@ -124,6 +124,7 @@ bool sim_client_open(struct sim_client *client)
     struct sim_config *planned = sim_policy_configure(client, &config);
     enum tern_error error = tern_client_new_with(client->engine->engine, &config, &seams, &client->client, &why);
 
+    sim_policy_given(planned);
     if (error != TERN_OK) {
         SIM_CHECK(error == TERN_ENOMEM, "a client is refused: %s %s", tern_error_name(error), why.text);
         client->client = NULL;
@@ -153,6 +154,7 @@ void sim_client_configure(struct sim_client *client)
     struct sim_config *planned = sim_policy_configure(client, &config);
     enum tern_error error = tern_client_configure(client->client, &config, &why);
 
+    sim_policy_given(planned);
     if (error != TERN_OK) {
         SIM_CHECK(error == TERN_ENOMEM, "a configuration is refused: %s %s", tern_error_name(error), why.text);
         return;

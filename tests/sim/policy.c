@@ -214,6 +214,8 @@ struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_c
     planned->next = configs;
     configs = planned;
     planned->client = client;
+    if (chance(&rand, 500) && tern_jar_new(client->engine->engine, &planned->jar) != TERN_OK)
+        planned->jar = NULL; /* no memory */
     for (unsigned pattern = 0; pattern < PATTERNS && planned->site_count < SIM_SITES_MAX; pattern++) {
         struct sim_site *site = &planned->sites[planned->site_count];
 
@@ -231,11 +233,17 @@ struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_c
         }
         planned->site_count++;
     }
+    planned->sites[0].policy.cookies = planned->jar;
     config->policy = &planned->sites[0].policy;
     config->user_agent = planned->sites[0].user_agent;
     config->hosts = planned->hosts;
     config->host_count = planned->site_count - 1;
     return planned;
+}
+
+void sim_policy_given(struct sim_config *config)
+{
+    tern_jar_free(config->jar);
 }
 
 void sim_policy_configured(struct sim_config *config)

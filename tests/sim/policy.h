@@ -56,6 +56,7 @@ struct sim_config {
     struct tern_client *it;    /* once it has been configured so */
     struct sim_meters *meters; /* its */
     bool owns_meters;
+    struct tern_jar *jar; /* of all its sites; NULL: none. The client's, once it has been given */
     struct sim_site sites[SIM_SITES_MAX];
     unsigned site_count;
     struct tern_host_config hosts[SIM_SITES_MAX];
@@ -95,6 +96,7 @@ struct sim_policed {
 
 void sim_policy_plan_client(struct sim_client *client, struct tern_rand *rand);
 struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_client_config *config);
+void sim_policy_given(struct sim_config *config);      /* the client has it, or has refused it */
 void sim_policy_configured(struct sim_config *config); /* it went well: the client's calls go by it */
 void sim_policy_end(void);
 

@@ -36,6 +36,28 @@ static bool is_gate_open(const struct tern_gate *gate, const struct sim_call *ca
     return !gate->public_only && gate->check(NULL, &(struct tern_gate_question){.address = address}) == NULL;
 }
 
+/* Every host sets one, which says whose it is. */
+static void print_cookie(char out[64], const struct sim_call *call, unsigned origin)
+{
+    snprintf(out, 64, "mark=secret-k%u-h%u", call->client->number, origin);
+}
+
+static void check_cookie(const struct sim_request *request, const struct sim_link *link)
+{
+    const struct sim_call *call = request->call;
+    const char *rest = request->cookie;
+    char own[64];
+
+    print_cookie(own, call, link->origin);
+    for (; *rest != '\0'; rest += strncmp(rest, "; ", 2) == 0 ? 2 : 0) {
+        SIM_CHECK(strncmp(rest, own, strlen(own)) == 0, "call %u brings origin %u cookies \"%s\"", call->number,
+                  link->origin, request->cookie);
+        rest += strlen(own);
+    }
+    SIM_CHECK(request->cookie[0] == '\0' || (!call->policed.has_own && call->policed.config->jar != NULL),
+              "call %u has cookies and no jar", call->number);
+}
+
 void sim_policy_check_request(const struct sim_request *request, const struct sim_link *link)
 {
     struct sim_call *call = request->call;
@@ -50,6 +72,7 @@ void sim_policy_check_request(const struct sim_request *request, const struct si
               "call %u comes to origin %u at %s, which its gate refuses", call->number, link->origin, address);
     SIM_CHECK(sim_policy_decoding(call, link->origin) != NULL || request->accept_encoding[0] == '\0',
               "call %u asks for codings %s, which nobody takes", call->number, request->accept_encoding);
+    check_cookie(request, link);
     SIM_CHECK(++call->policed.seen <= call->policed.asked, "call %u makes %u requests in %u attempts", call->number,
               call->policed.seen, call->policed.asked);
 }
@@ -188,8 +211,28 @@ static void complain(struct sim_answer *answer)
     sim_answer_field(answer, "x-hold", "%u", wait_s > left_s ? wait_s : left_s);
 }
 
+/* For the host itself, or for whom it may not set any. */
+static void set_cookie(struct sim_request *request)
+{
+    static const char *const attributes[] = {"",
+                                             "; Path=/",
+                                             "; Max-Age=1; HttpOnly",
+                                             "; Max-Age=0",
+                                             "; Domain=sim",
+                                             "; Domain=o1.sim",
+                                             "; Domain=0.0.1",
+                                             "; SameSite=Strict"};
+    unsigned origin = request->call->policed.links[request->link].origin, i = (unsigned)sim_below(8);
+    char cookie[64];
+
+    print_cookie(cookie, request->call, origin);
+    sim_answer_field(&request->answer, "set-cookie", "%s%s", cookie, attributes[i]);
+}
+
 void sim_policy_plan_answer(struct sim_request *request)
 {
+    if (sim_chance(400))
+        set_cookie(request);
     if (sim_fault(SIM_FAULT_REDIRECT))
         redirect(request);
     else if (sim_fault(SIM_FAULT_OVERLOAD))

@@ -43,6 +43,7 @@ void sim_request_field(struct sim_request *request, const char *name, size_t nam
         {"x-shape", request->shape, sizeof(request->shape)},
         {"authorization", request->authorization, sizeof(request->authorization)},
         {"x-key", request->key, sizeof(request->key)},
+        {"cookie", request->cookie, sizeof(request->cookie)},
         {"expect", request->expect, sizeof(request->expect)},
         {"user-agent", request->user_agent, sizeof(request->user_agent)},
         {"accept-encoding", request->accept_encoding, sizeof(request->accept_encoding)},

@@ -120,7 +120,7 @@ struct sim_request {
     struct sim_call *call; /* NULL: not known yet */
     unsigned link;         /* of the call's */
     int32_t stream;        /* h2 */
-    char method[16], host[64], path[64], shape[32], authorization[96], key[96], expect[16], user_agent[32],
+    char method[16], host[64], path[64], shape[32], authorization[96], key[96], cookie[96], expect[16], user_agent[32],
         accept_encoding[64];
     bool has_id;
     unsigned id;

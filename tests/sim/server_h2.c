@@ -268,8 +268,9 @@ static int on_field(nghttp2_session *session, const nghttp2_frame *frame, const 
                     const uint8_t *value, size_t value_len, uint8_t flags, void *user)
 {
     struct sim_request *request = find(user, frame->hd.stream_id);
-    bool is_secret =
-        (name_len == 13 && memcmp(name, "authorization", 13) == 0) || (name_len == 5 && memcmp(name, "x-key", 5) == 0);
+    bool is_secret = (name_len == 13 && memcmp(name, "authorization", 13) == 0) ||
+                     (name_len == 5 && memcmp(name, "x-key", 5) == 0) ||
+                     (name_len == 6 && memcmp(name, "cookie", 6) == 0);
 
     (void)session;
     /* RFC 7541 7.1.3: what is secret is not put where others' guesses could be compared with it. */
