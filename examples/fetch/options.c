@@ -32,13 +32,13 @@ static const struct option_group *const groups[] = {&options_self,       &option
 
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
 
-/* By its letter, or where that is 0 by its name. */
+/* By its name, or where that is NULL by its letter. */
 static const struct option *find(char letter, const char *name)
 {
     for (size_t g = 0; g < GROUP_COUNT; g++) {
         for (size_t i = 0; i < groups[g]->count; i++) {
             const struct option *option = &groups[g]->rows[i];
-            if (letter != 0 ? option->letter == letter : strcmp(option->name, name) == 0)
+            if (name == NULL ? option->letter == letter : strcmp(option->name, name) == 0)
                 return option;
         }
     }

@@ -107,6 +107,7 @@ static void test_domains(void **state)
          {"http://a.test/", "http://www.a.test/", "http://x.y.a.test/"},
          {"http://ba.test/", "http://test/", "http://a.test.b.test/", "http://b.test/"}},
         {"http://a.test/", "; Domain=.A.TEST", {"http://a.test/", "http://x.a.test/"}, {"http://xa.test/"}},
+        {"http://xb.a.test/", "; Domain=b.a.test", {NULL}, {"http://xb.a.test/", "http://b.a.test/"}},
         {"http://a.test/", "; Domain=a.test.", {"http://a.test/", "http://x.a.test./"}, {"http://test/"}},
         {"http://a.test./", "; Domain=a.test", {"http://a.test/", "http://x.a.test./"}, {"http://test/"}},
         /* A public suffix as the host: for itself alone. */
