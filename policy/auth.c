@@ -118,12 +118,15 @@ enum tern_error tern_auth_choose(const struct tern_field *fields, size_t count, 
 
 /* ---- spaces ---- */
 
-/* Whether path is one of those that a URI of the domain list speaks of; what is relative to the path is left out. */
+/* The part of path that a URI of the domain list speaks of, in whole segments as in policy/spaces.h: a space that its own
+ * path is not in would never be found. What is relative to the path is left out. */
 static struct tern_str within(struct tern_str uri, struct tern_str origin, struct tern_str path)
 {
     if (uri.len >= origin.len && tern_bytes_ieq(uri.ptr, origin.ptr, origin.len))
         uri = tern_str_from(uri, origin.len);
     if (uri.len == 0 || uri.ptr[0] != '/' || uri.len > path.len || memcmp(uri.ptr, path.ptr, uri.len) != 0)
+        return (struct tern_str){NULL, 0};
+    if (uri.len < path.len && uri.ptr[uri.len - 1] != '/' && path.ptr[uri.len] != '/')
         return (struct tern_str){NULL, 0};
     return tern_str_n(path.ptr, uri.len);
 }

@@ -171,6 +171,8 @@ static void test_which_part_a_challenge_speaks_of(void **state)
         {"http://evil.test/a", "/a/b", "/"},
         {"  /a  ", "/a/b", "/a"},
         {"relative", "/a/b", "/"},
+        {"/a /a/bc", "/ab", "/"},
+        {"/a /a/b", "/a/bc", "/a"},
         {"/a/b/c/d/e/f", "/a", "/"},
     };
 
