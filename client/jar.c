@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "client/build.h"
 #include "client/trace.h"
+#include "policy/auth.h"
 
 /* A line: host, path, name and value, and what stands between them. */
 #define TEXT_BYTES_MAX                                                                                                 \
@@ -93,12 +94,14 @@ enum tern_error tern_jar_save(const struct tern_jar *jar, char **out)
     error = tern_cookies_save(&jar->cookies, &text, wall_s(jar));
     if (error == TERN_OK && (*out = tern_mem_dup(tern_buf_view(&text))) == NULL)
         error = TERN_ENOMEM;
-    tern_buf_deinit(&text);
+    tern_auth_wipe(&text);
     return error;
 }
 
 void tern_jar_text_free(char *text)
 {
+    if (text != NULL)
+        tern_mem_wipe(text, strlen(text));
     tern_mem_free(text);
 }
 

@@ -8,6 +8,7 @@
 #include "tern/jar.h"
 
 #define FIELDS 7
+#define LINE_MORE_MAX 64 /* of a line, beside host, path, name and value */
 
 static const struct tern_str http_only_mark = {"#HttpOnly_", 10};
 
@@ -132,8 +133,17 @@ static enum tern_error save_one(const struct tern_cookie *cookie, struct tern_bu
 
 enum tern_error tern_cookies_save(const struct tern_cookies *cookies, struct tern_buf *out, int64_t now_s)
 {
-    enum tern_error error = tern_buf_append_str(out, TERN_STR("# Netscape HTTP Cookie File\n"));
+    size_t bytes = 32 + cookies->count * LINE_MORE_MAX;
+    enum tern_error error;
 
+    TERN_LIST_FOREACH(node, &cookies->order) {
+        const struct tern_cookie *cookie = tern_cookie_of_order(node);
+
+        bytes += cookie->domain.len + cookie->path.len + cookie->name.len + cookie->value.len;
+    }
+    error = tern_buf_reserve(out, bytes); /* what moves leaves its secrets behind */
+    if (error == TERN_OK)
+        error = tern_buf_append_str(out, TERN_STR("# Netscape HTTP Cookie File\n"));
     TERN_LIST_FOREACH(node, &cookies->order)
         if (error == TERN_OK && tern_cookie_of_order(node)->expires_s > now_s)
             error = save_one(tern_cookie_of_order(node), out);

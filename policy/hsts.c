@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "policy/auth.h"
 
 struct entry {
     struct tern_hash_node hash;
@@ -182,7 +183,7 @@ enum tern_error tern_hsts_upgrade(const struct tern_hsts *hsts, struct tern_url 
     if ((error = tern_buf_append_str(&text, TERN_STR("https"))) == TERN_OK &&
         (error = tern_buf_append(&text, url->text.ptr + 4, url->text.len - 4)) == TERN_OK)
         error = tern_url_parse(url, tern_buf_view(&text), NULL);
-    tern_buf_deinit(&text);
+    tern_auth_wipe(&text); /* it may have a password */
     *upgraded = error == TERN_OK;
     return error == TERN_EURL ? TERN_ELIMIT : error;
 }

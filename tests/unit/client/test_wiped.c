@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "policy/hsts.h"
 #include "tern/engine.h"
+#include "tern/jar.h"
 #include "tests/support/scenario.h"
 
 #define URL "http://a.test/"
@@ -127,10 +129,93 @@ static void test_passwords_are_wiped(void **state)
     assert_int_equal(freed_with_secret, 0);
 }
 
+/* A URL's userinfo: where the text is longer than what was there before, and where hops and HSTS make another of it. */
+static void test_userinfo_is_wiped(void **state)
+{
+    static char path[2000], text[2100];
+    const struct tern_allocator watched = {plain_alloc, watched_realloc, watched_free, NULL};
+    const struct tern_redirects follow = {0};
+    const struct tern_policy policy = {.redirects = &follow};
+    const struct tern_host host = {.kind = TERN_HOST_NAME, .len = 6, .text = "a.test"};
+    struct tern_hsts hsts;
+    struct tern_url url = {0};
+    struct scenario s;
+    struct simio_peer *peer = NULL;
+    struct seen *call;
+    bool upgraded;
+
+    (void)state;
+    memset(path, 'p', sizeof(path) - 1);
+    assert_int_equal(tern_set_allocator(&watched), TERN_OK);
+    freed_with_secret = 0;
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy, .user_agent = ""});
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof(text), "http://u:%s@a.test/%s", secret, path + (i == 0 ? 1700 : 0));
+        call = scenario_get(&s, text);
+        peer = i == 0 ? scenario_accept(&s) : peer;
+        for (int hop = 0; hop < 3; hop++) {
+            snprintf(text, sizeof(text), "Location: /%s\r\n", path + 1000 - 450 * hop);
+            answer(&s, peer, 302, text);
+        }
+        answer(&s, peer, 200, "");
+        seen_is(call, "head 200 | body hi | done");
+    }
+    scenario_close(&s);
+    assert_int_equal(freed_with_secret, 0);
+
+    tern_hsts_init(&hsts, (struct tern_hash_seed){1, 2});
+    assert_int_equal(tern_hsts_heard(&hsts, &host, TERN_STR("max-age=9"), 1), TERN_OK);
+    snprintf(text, sizeof(text), "http://u:%s\xc3\xa9@a.test/", secret);
+    assert_int_equal(tern_url_parse(&url, tern_str(text), NULL), TERN_OK);
+    assert_int_equal(tern_hsts_upgrade(&hsts, &url, 1, &upgraded), TERN_OK);
+    assert_true(upgraded);
+    assert_int_equal(freed_with_secret, 0);
+    tern_url_deinit(&url); /* whose owner wipes it */
+    tern_hsts_deinit(&hsts);
+}
+
+/* A jar's cookies, in every request and as text. */
+static void test_cookies_are_wiped(void **state)
+{
+    const struct tern_allocator watched = {plain_alloc, watched_realloc, watched_free, NULL};
+    struct tern_policy policy = {.redirects = NULL};
+    struct tern_client_config config = {.policy = &policy, .user_agent = ""};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+    char *text;
+
+    (void)state;
+    assert_int_equal(tern_set_allocator(&watched), TERN_OK);
+    freed_with_secret = 0;
+    scenario_open(&s, &config);
+    assert_int_equal(tern_jar_new(s.engine, &policy.cookies), TERN_OK);
+    assert_int_equal(tern_jar_set(policy.cookies, TERN_STR(URL), TERN_STR("s=correct-horse-battery"), NULL), TERN_OK);
+    for (int i = 0; i < 50; i++) {
+        char cookie[64];
+
+        snprintf(cookie, sizeof(cookie), "name-%d=a value of some bytes", i);
+        assert_int_equal(tern_jar_set(policy.cookies, TERN_STR(URL), tern_str(cookie), NULL), TERN_OK);
+    }
+    call = scenario_start(&s, &(struct tern_request){.url = TERN_STR(URL), .policy = &policy});
+    peer = scenario_accept(&s);
+    assert_true(scenario_heard(peer, "Cookie: s=correct-horse-battery; name-0"));
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    assert_int_equal(tern_jar_save(policy.cookies, &text), TERN_OK);
+    assert_non_null(strstr(text, secret));
+    tern_jar_text_free(text);
+    tern_jar_free(policy.cookies);
+    scenario_close(&s);
+    assert_int_equal(freed_with_secret, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passwords_are_wiped),
+        cmocka_unit_test(test_userinfo_is_wiped),
+        cmocka_unit_test(test_cookies_are_wiped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
