@@ -316,7 +316,8 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     tern_call_admission_heard(call, head);
     if (call->jar != NULL)
         tern_call_hear_cookies(call, head);
-    tern_call_hook_response(call, &call->result, head);
+    if (call->state == TERN_CALL_RUNNING) /* not cancelled by who was told of the cookies */
+        tern_call_hook_response(call, &call->result, head);
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
     if (call->resume.fault.error != TERN_OK) {
@@ -537,9 +538,9 @@ static void begin_attempt(struct tern_call *call)
         return;
     }
     tern_call_admission_start(call);
+    tern_call_hook_request(call, &call->result);
     if (call->is_upgraded && call->result.attempt == 1)
         tern_call_trace(call, "%s wants TLS alone (HSTS): http became https", call->origin.host.text);
-    tern_call_hook_request(call, &call->result);
     if (call->state != TERN_CALL_NEW)
         return; /* cancelled in there: it ends from its task */
     tern_call_hedge_begin(call);

@@ -121,9 +121,9 @@ static void fail(struct tern_call *call, struct tern_exchange *exchange)
     struct tern_result lost = *exchange->result;
 
     take(call, other(call, exchange));
+    tern_call_hook_error(call, &lost);
     tern_call_trace(call, "Attempt %u: %s; waiting for attempt %u", lost.attempt, lost.fault.text,
                     call->result.attempt);
-    tern_call_hook_error(call, &lost);
 }
 
 /* Its answer is none that the user should get before the other was awaited. */
@@ -134,9 +134,9 @@ static void leave(struct tern_call *call, struct tern_exchange *exchange, const 
     cancel(call, exchange);
     take(call, other(call, exchange));
     tern_call_rate_heard(call, head);
+    tern_call_hook_response(call, &lost, head);
     tern_call_trace(call, "Attempt %u was answered %u; waiting for attempt %u", lost.attempt, head->status,
                     call->result.attempt);
-    tern_call_hook_response(call, &lost, head);
 }
 
 static void win(struct tern_call *call, struct tern_exchange *exchange, const struct tern_head *head)
@@ -149,8 +149,8 @@ static void win(struct tern_call *call, struct tern_exchange *exchange, const st
     take(call, exchange);
     call->client->stats.hedges_won += call->result.by_hedge;
     tern_fault_set(&lost.fault, TERN_ECANCELLED, "attempt %u was answered first", call->result.attempt);
-    tern_call_trace(call, "Attempt %u was answered first: attempt %u is cancelled", call->result.attempt, lost.attempt);
     tern_call_hook_error(call, &lost);
+    tern_call_trace(call, "Attempt %u was answered first: attempt %u is cancelled", call->result.attempt, lost.attempt);
     if (call->state == TERN_CALL_RUNNING)
         exchange->events->on_head(exchange, head);
 }
@@ -267,10 +267,10 @@ void tern_call_hedge_due(struct tern_call *call)
     hedge->result.by_hedge = true;
     call->exchange.events = hedge->exchange.events =
         call->handlers.on_trace != NULL ? &race_events : &quiet_race_events;
-    tern_call_trace(call, "No answer in %llu ms: sending it a second time (attempt %u)",
-                    (unsigned long long)((now(call) - call->assigned_ns) / TERN_MS), call->attempts);
     tern_call_admission_start(call);
     tern_call_hook_request(call, &hedge->result);
+    tern_call_trace(call, "No answer in %llu ms: sending it a second time (attempt %u)",
+                    (unsigned long long)((now(call) - call->assigned_ns) / TERN_MS), call->attempts);
     if (call->state != TERN_CALL_RUNNING)
         return; /* cancelled in there, which the hooks will hear */
     client->stats.hedged++;

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "tern/jar.h"
 #include "tests/support/scenario.h"
+#include "tests/support/torture.h"
 
 struct log {
     char text[2048];
@@ -136,12 +138,52 @@ static void test_a_hook_may_cancel(void **state)
     }
 }
 
+static void cancel_at_cookie(void *user, tern_call_id call, enum tern_trace_kind kind, struct tern_str text)
+{
+    struct log *log = user;
+
+    (void)kind;
+    if (text.len > 8 && memcmp(text.ptr, "A cookie", 8) == 0)
+        assert_int_equal(tern_call_cancel(log->s->engine, call), TERN_OK);
+}
+
+/* Who cancels is told of the end and of nothing else, hooks included. */
+static void test_cancelled_by_who_watches(void **state)
+{
+    static const struct tern_handlers handlers = {.on_trace = cancel_at_cookie};
+    const struct tern_request request = {.url = TERN_STR("http://a.test/")};
+    struct tern_policy policy = {0};
+    struct tern_hooks hooks;
+    struct tern_jar *jar;
+    struct scenario s;
+    struct log log;
+
+    (void)state;
+    open_with(&s, &log);
+    hooks = (struct tern_hooks){on_request, on_response, on_error, &log};
+    policy.hooks = &hooks;
+    torture_hold();
+    assert_int_equal(tern_jar_new(s.engine, &jar), TERN_OK);
+    policy.cookies = jar;
+    assert_int_equal(tern_client_configure(s.client, &(struct tern_client_config){.policy = &policy}, NULL), TERN_OK);
+    tern_jar_free(jar);
+    torture_release();
+    s.servers = NULL; /* the client has another resolver now */
+    assert_int_equal(tern_call_start(s.client, &request, &handlers, &log, NULL, NULL), TERN_OK);
+    scenario_run(&s, 0);
+    simio_say(scenario_accept(&s), "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Domain=b.test\r\nContent-Length: 0\r\n\r\n");
+    scenario_run(&s, 0);
+    assert_string_equal(log.text, "1.1 request GET http://a.test/\n1.1 TERN_ECANCELLED GET http://a.test/\n");
+    scenario_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_attempt_of_every_hop),
         cmocka_unit_test(test_ends_are_told_once),
         cmocka_unit_test(test_a_hook_may_cancel),
+        cmocka_unit_test(test_cancelled_by_who_watches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
