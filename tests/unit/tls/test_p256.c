@@ -245,6 +245,61 @@ static void special_sums(void **state)
     mbedtls_ecp_point_free(&q);
 }
 
+/* m G + n Q whose x is the order or more, which the signature's r is not. One in 2^128: so it is made backwards. */
+static void beyond_the_order(void **state)
+{
+    mbedtls_ecp_point sum, q;
+    mbedtls_mpi m, n, x, r, s, hash;
+    unsigned char bytes[1 + BYTES];
+
+    (void)state;
+    mbedtls_ecp_point_init(&sum);
+    mbedtls_ecp_point_init(&q);
+    mbedtls_mpi_init(&m);
+    mbedtls_mpi_init(&n);
+    mbedtls_mpi_init(&x);
+    mbedtls_mpi_init(&r);
+    mbedtls_mpi_init(&s);
+    mbedtls_mpi_init(&hash);
+    for (int i = 1; i <= 20; i++) {
+        assert_int_equal(mbedtls_ecp_gen_privkey(&group, &m, roll, NULL), 0);
+        assert_int_equal(mbedtls_ecp_gen_privkey(&group, &n, roll, NULL), 0);
+        assert_int_equal(mbedtls_mpi_lset(&r, 100 * i), 0);
+        do {
+            assert_int_equal(mbedtls_mpi_add_int(&r, &r, 1), 0);
+            assert_int_equal(mbedtls_mpi_add_mpi(&x, &group.N, &r), 0);
+            bytes[0] = (unsigned char)(2 + i % 2);
+            assert_int_equal(mbedtls_mpi_write_binary(&x, bytes + 1, BYTES), 0);
+        } while (mbedtls_ecp_point_read_binary(&group, &sum, bytes, sizeof(bytes)) != 0 ||
+                 mbedtls_ecp_check_pubkey(&group, &sum) != 0);
+        /* Q = sum / n - (m / n) G */
+        assert_int_equal(mbedtls_mpi_inv_mod(&s, &n, &group.N), 0);
+        assert_int_equal(mbedtls_mpi_mul_mpi(&x, &m, &s), 0);
+        assert_int_equal(mbedtls_mpi_mod_mpi(&x, &x, &group.N), 0);
+        assert_int_equal(mbedtls_mpi_sub_mpi(&x, &group.N, &x), 0);
+        assert_int_equal(tern_ecp_soft_muladd_restartable(&group, &q, &s, &sum, &x, &group.G, NULL), 0);
+        compare_sum(&m, &n, &q);
+        /* The signature that comes to these: s = r / n, hash = m s. */
+        assert_int_equal(mbedtls_mpi_mul_mpi(&s, &s, &r), 0);
+        assert_int_equal(mbedtls_mpi_mod_mpi(&s, &s, &group.N), 0);
+        assert_int_equal(mbedtls_mpi_mul_mpi(&hash, &m, &s), 0);
+        assert_int_equal(mbedtls_mpi_mod_mpi(&hash, &hash, &group.N), 0);
+        assert_int_equal(mbedtls_mpi_write_binary(&hash, bytes, BYTES), 0);
+        assert_int_equal(mbedtls_ecdsa_verify(&group, bytes, BYTES, &q, &r, &s), 0);
+        assert_int_equal(mbedtls_ecdsa_verify(&group, bytes, BYTES, &q, &sum.X, &s), MBEDTLS_ERR_ECP_VERIFY_FAILED);
+        bytes[BYTES - 1] ^= 1;
+        assert_int_equal(mbedtls_ecdsa_verify(&group, bytes, BYTES, &q, &r, &s), MBEDTLS_ERR_ECP_VERIFY_FAILED);
+    }
+    mbedtls_mpi_free(&hash);
+    mbedtls_mpi_free(&s);
+    mbedtls_mpi_free(&r);
+    mbedtls_mpi_free(&x);
+    mbedtls_mpi_free(&n);
+    mbedtls_mpi_free(&m);
+    mbedtls_ecp_point_free(&q);
+    mbedtls_ecp_point_free(&sum);
+}
+
 /* What mbedTLS refuses, or does without multiplying, is as before. */
 static void refused(void **state)
 {
@@ -280,6 +335,7 @@ int main(void)
         cmocka_unit_test(inverse),
         cmocka_unit_test(as_mbedtls),
         cmocka_unit_test(special_sums),
+        cmocka_unit_test(beyond_the_order),
         cmocka_unit_test(refused),
 #endif
     };
