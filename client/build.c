@@ -27,6 +27,24 @@ static void wipe(struct tern_buf *buf)
         tern_mem_wipe(buf->data, buf->cap);
 }
 
+static void forget_url(struct tern_url *url)
+{
+    if (url->user.ptr == NULL)
+        return;
+    wipe(&url->buf);
+    tern_url_deinit(url);
+}
+
+void tern_call_build_forget(struct tern_call *call)
+{
+    if (call->own.count > 0)
+        wipe(&call->own.bytes);
+    if (call->fields.count > 0)
+        wipe(&call->fields.bytes);
+    forget_url(&call->url);
+    forget_url(&call->next_url);
+}
+
 void tern_call_build_deinit(struct tern_call *call)
 {
     tern_identity_end(call);

@@ -8,6 +8,9 @@
 void tern_call_build_init(struct tern_call *call);
 void tern_call_build_deinit(struct tern_call *call);
 
+/* The call has ended and waits for its next request: what it was asked is secret, its memory stays. */
+void tern_call_build_forget(struct tern_call *call);
+
 /* The origin of an http or https URL. Errors: TERN_ESCHEME. */
 TERN_MUST_USE enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url,
                                                  struct tern_fault *why);

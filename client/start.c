@@ -21,6 +21,7 @@ static void bury(struct tern_corpse *corpse)
     struct tern_client *client = call->client;
 
     if (client->spare_count < TERN_CALL_SPARES_MAX && client->state == TERN_CLIENT_OPEN) {
+        tern_call_build_forget(call);
         tern_list_push_front(&client->spares, &call->node);
         client->spare_count++;
     } else {

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "client/call.h"
+#include "client/client.h"
 #include "policy/hsts.h"
 #include "tern/engine.h"
 #include "tern/jar.h"
@@ -129,6 +131,47 @@ static void test_passwords_are_wiped(void **state)
     assert_int_equal(freed_with_secret, 0);
 }
 
+static bool holds_secret(const struct tern_buf *buf)
+{
+    return buf->data != NULL && memmem(buf->data, buf->cap, secret, sizeof(secret) - 1) != NULL;
+}
+
+/* Nor do the calls that have ended and are kept for the next request. */
+static void assert_spares_are_clean(const struct scenario *s)
+{
+    assert_false(tern_list_is_empty(&s->client->spares));
+    TERN_LIST_FOREACH(node, &s->client->spares) {
+        const struct tern_call *call = TERN_CONTAINER_OF(node, struct tern_call, node);
+
+        assert_false(holds_secret(&call->own.bytes));
+        assert_false(holds_secret(&call->fields.bytes));
+        assert_false(holds_secret(&call->url.buf));
+        assert_false(holds_secret(&call->next_url.buf));
+    }
+}
+
+static void test_own_fields_are_wiped(void **state)
+{
+    const struct tern_allocator watched = {plain_alloc, watched_realloc, watched_free, NULL};
+    const struct tern_field field = {TERN_STR("Authorization"), tern_str(secret), 0};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    assert_int_equal(tern_set_allocator(&watched), TERN_OK);
+    freed_with_secret = 0;
+    scenario_open(&s, NULL);
+    call = scenario_start(&s, &(struct tern_request){.url = TERN_STR(URL), .fields = &field, .field_count = 1});
+    peer = scenario_accept(&s);
+    assert_true(scenario_heard(peer, secret));
+    answer(&s, peer, 200, "");
+    seen_is(call, "head 200 | body hi | done");
+    assert_spares_are_clean(&s);
+    scenario_close(&s);
+    assert_int_equal(freed_with_secret, 0);
+}
+
 /* A URL's userinfo: where the text is longer than what was there before, and where hops and HSTS make another of it. */
 static void test_userinfo_is_wiped(void **state)
 {
@@ -159,6 +202,7 @@ static void test_userinfo_is_wiped(void **state)
         }
         answer(&s, peer, 200, "");
         seen_is(call, "head 200 | body hi | done");
+        assert_spares_are_clean(&s);
     }
     scenario_close(&s);
     assert_int_equal(freed_with_secret, 0);
@@ -202,6 +246,7 @@ static void test_cookies_are_wiped(void **state)
     assert_true(scenario_heard(peer, "Cookie: s=correct-horse-battery; name-0"));
     answer(&s, peer, 200, "");
     seen_is(call, "head 200 | body hi | done");
+    assert_spares_are_clean(&s);
     assert_int_equal(tern_jar_save(policy.cookies, &text), TERN_OK);
     assert_non_null(strstr(text, secret));
     tern_jar_text_free(text);
@@ -214,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passwords_are_wiped),
+        cmocka_unit_test(test_own_fields_are_wiped),
         cmocka_unit_test(test_userinfo_is_wiped),
         cmocka_unit_test(test_cookies_are_wiped),
     };
