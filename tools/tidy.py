@@ -15,6 +15,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -66,9 +67,12 @@ def main():
     common = b"\n".join(line for line in version.splitlines() if b"CPU" not in line)
     common += (ROOT / ".clang-tidy").read_bytes()
 
-    todo = []
+    # clang-tidy reads a file once for each target that compiles it: one of them is enough.
+    entries = {}
     for entry in json.loads(pathlib.Path(build, "compile_commands.json").read_text(encoding="utf-8")):
-        file = pathlib.Path(entry["directory"], entry["file"])
+        entries.setdefault(pathlib.Path(entry["directory"], entry["file"]), entry)
+    todo = []
+    for file, entry in entries.items():
         if not file.is_file():
             continue
         mark = CACHE / fingerprint(file, entry["command"], common)
@@ -76,8 +80,9 @@ def main():
             mark.touch()
         else:
             todo.append((file, mark))
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        found = [text for text in pool.map(lambda job: check(job[0], build, job[1]), todo) if text]
+    with tempfile.TemporaryDirectory() as once, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        pathlib.Path(once, "compile_commands.json").write_text(json.dumps(list(entries.values())), encoding="utf-8")
+        found = [text for text in pool.map(lambda job: check(job[0], once, job[1]), todo) if text]
     for text in found:
         print(text)
     return 1 if found else 0
