@@ -35,6 +35,27 @@ struct tern_host_state *tern_call_pin_origin(struct tern_call *call)
 
 /* ---- the breaker ---- */
 
+/* One address may be bad while the origin is not. The last thing of all: who is told may cancel the call. */
+static void note_address(struct tern_call *call, struct tern_host_state *state, enum tern_breaker_outcome outcome)
+{
+    const struct tern_outlier_note note = {.address = call->result.remote,
+                                           .choices = call->active->choices,
+                                           .now_ns = now(call),
+                                           .is_failure = outcome == TERN_BREAKER_BADLY};
+    uint64_t until_ns;
+    enum tern_outlier_verdict verdict =
+        tern_outliers_note(call->site->policy.breaker, &state->outliers, &note, &until_ns);
+
+    if (verdict == TERN_OUTLIER_NONE)
+        return;
+    tern_call_transport(call)->ops->avoid(call->active, until_ns);
+    if (verdict != TERN_OUTLIER_SET_ASIDE)
+        return;
+    call->client->stats.addresses_set_aside++;
+    tern_call_trace(call, "%s keeps failing: it is set aside for %llu ms", call->result.remote,
+                    (unsigned long long)((until_ns - now(call)) / TERN_MS));
+}
+
 static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outcome)
 {
     struct tern_host_state *state = call->breaker;
@@ -44,6 +65,8 @@ static void note_breaker(struct tern_call *call, enum tern_breaker_outcome outco
     call->breaker = NULL;
     tern_breaker_note(call->site->policy.breaker, &state->breaker, now(call), call->breaker_round, outcome);
     tern_hosts_unpin(state);
+    if (outcome != TERN_BREAKER_UNKNOWN)
+        note_address(call, state, outcome);
 }
 
 static bool admit_breaker(struct tern_call *call, const struct tern_breaker *config, struct tern_fault *why)

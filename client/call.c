@@ -314,7 +314,7 @@ static void on_head(struct tern_exchange *exchange, const struct tern_head *head
     call->result.version = head->version;
     tern_call_hedge_end(call, true);
     tern_call_admission_heard(call, head);
-    if (call->jar != NULL)
+    if (call->jar != NULL && call->state == TERN_CALL_RUNNING) /* not cancelled from a trace */
         tern_call_hear_cookies(call, head);
     if (call->state == TERN_CALL_RUNNING) /* not cancelled by who was told of the cookies */
         tern_call_hook_response(call, &call->result, head);

@@ -17,6 +17,7 @@ static void drop(struct tern_hosts *hosts, struct tern_host_state *state)
     tern_hash_remove(&hosts->table, &state->hash);
     tern_list_remove(&state->node);
     hosts->count--;
+    tern_outliers_deinit(&state->outliers);
     tern_mem_free(state);
 }
 

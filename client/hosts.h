@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "policy/breaker.h"
 #include "policy/hedge.h"
+#include "policy/outlier.h"
 #include "policy/rate.h"
 
 /* Some 350 bytes each. A client of more hosts at once forgets the state of some: better than growing without end. */
@@ -20,6 +21,7 @@ struct tern_host_state {
     struct tern_list line; /* calls that wait for their turn (tern_call.in_line), the first one's timer set to it */
     uint32_t line_count;
     struct tern_breaker_state breaker;
+    struct tern_outliers outliers;
     struct tern_hedge_state hedge;
     size_t key_len;
     char key[];

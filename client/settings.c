@@ -6,6 +6,7 @@
 #include "client/jar.h"
 #include "policy/breaker.h"
 #include "policy/hedge.h"
+#include "policy/outlier.h"
 #include "policy/rate.h"
 #include "policy/redirect.h"
 #include "policy/retry.h"
@@ -219,6 +220,7 @@ static enum tern_error take_breaker(struct tern_settings *settings, struct tern_
     default_u32(&copy->window_calls_min, TERN_BREAKER_WINDOW_CALLS_MIN);
     default_u64(&copy->open_ns, TERN_BREAKER_OPEN_NS);
     default_u32(&copy->probes, TERN_BREAKER_PROBES);
+    default_u64(&copy->address_ns, TERN_OUTLIER_NS);
     copy->statuses = tern_keep_copy(&settings->keep, copy->statuses, copy->status_count * sizeof(*copy->statuses));
     if (copy->statuses == NULL)
         return tern_fault_plain(why, TERN_ENOMEM);

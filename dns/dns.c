@@ -60,10 +60,11 @@ static void lookup_judge(struct tern_lookup *lookup, struct tern_dns_address *ad
 {
     struct tern_sockaddr where = lookup_sockaddr(lookup, address);
     const struct tern_dns_peer *peer = tern_dns_peers_find(&lookup->dns->peers, &where);
+    uint64_t now_ns = tern_engine_now(lookup->dns->engine);
 
     tern_dns_find_source(lookup->dns->engine, address);
     address->turn = peer != NULL ? peer->turn : 0;
-    address->has_failed = peer != NULL && peer->failed_until_ns > tern_engine_now(lookup->dns->engine);
+    address->has_failed = peer != NULL && (peer->failed_until_ns > now_ns || peer->aside_until_ns > now_ns);
 }
 
 /* Orders what was not taken yet. The first of a new turn is of the family that the last one taken was not. */
@@ -523,6 +524,11 @@ bool tern_lookup_next(struct tern_lookup *lookup, struct tern_sockaddr *out)
     return true;
 }
 
+size_t tern_lookup_choices(const struct tern_lookup *lookup)
+{
+    return lookup->is_fixed ? 0 : lookup->count;
+}
+
 bool tern_lookup_denies(const struct tern_lookup *lookup, const struct tern_sockaddr *address)
 {
     bool is_ipv6 = tern_sockaddr_family(address) == AF_INET6;
@@ -613,6 +619,11 @@ void tern_dns_failed(struct tern_dns *dns, const struct tern_sockaddr *address)
 void tern_dns_worked(struct tern_dns *dns, const struct tern_sockaddr *address)
 {
     tern_dns_peers_set_failed(&dns->peers, address, 0);
+}
+
+void tern_dns_set_aside(struct tern_dns *dns, const struct tern_sockaddr *address, uint64_t until_ns)
+{
+    tern_dns_peers_set_aside(&dns->peers, address, until_ns);
 }
 
 const struct tern_dns_stats *tern_dns_stats(const struct tern_dns *dns)

@@ -58,6 +58,9 @@ void tern_dns_free(struct tern_dns *dns);
 void tern_dns_failed(struct tern_dns *dns, const struct tern_sockaddr *address);
 void tern_dns_worked(struct tern_dns *dns, const struct tern_sockaddr *address);
 
+/* Until then the address comes last though it can be connected to. */
+void tern_dns_set_aside(struct tern_dns *dns, const struct tern_sockaddr *address, uint64_t until_ns);
+
 /* Borrowed. */
 const struct tern_dns_stats *tern_dns_stats(const struct tern_dns *dns);
 
@@ -111,6 +114,9 @@ void tern_lookup_start(struct tern_dns *dns, struct tern_lookup *lookup, const s
 /* Takes the best address that was not taken yet, with the port; it counts as dialled. Families alternate, over all takes of the lookup.
  * False: there is none now; more may come while RUNNING. */
 TERN_MUST_USE bool tern_lookup_next(struct tern_lookup *lookup, struct tern_sockaddr *out);
+
+/* The addresses that it has found so far, where it is dns/ that says which of them is dialled first; else 0. */
+size_t tern_lookup_choices(const struct tern_lookup *lookup);
 
 /* True: it has ended, and address (whatever its port) is none of what the host resolves to. A family for which the
  * servers failed, gave more than TERN_DNS_IPS_MAX or were not asked denies nothing. */

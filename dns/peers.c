@@ -81,6 +81,14 @@ void tern_dns_peers_set_failed(struct tern_dns_peers *peers, const struct tern_s
         peer->failed_until_ns = until_ns;
 }
 
+void tern_dns_peers_set_aside(struct tern_dns_peers *peers, const struct tern_sockaddr *address, uint64_t until_ns)
+{
+    struct tern_dns_peer *peer = find(peers, address);
+
+    if (peer != NULL)
+        peer->aside_until_ns = until_ns;
+}
+
 const struct tern_dns_peer *tern_dns_peers_find(const struct tern_dns_peers *peers, const struct tern_sockaddr *address)
 {
     return find(peers, address);

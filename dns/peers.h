@@ -1,4 +1,4 @@
-/* dns/peers.h - what is remembered of addresses: which was dialled longest ago, and which failed of late.
+/* dns/peers.h - what is remembered of addresses: which was dialled longest ago, and which failed of late or is set aside.
  *
  * It orders equals only (dns/sort.h), so forgetting is harmless: an address that is not known counts as one never
  * dialled. Memory only: time is passed in. Belongs to one thread. */
@@ -19,6 +19,7 @@ struct tern_dns_peer {
     struct tern_sockaddr address;
     uint64_t turn;            /* counts up with each dial; never 0 */
     uint64_t failed_until_ns; /* 0: it did not fail */
+    uint64_t aside_until_ns;  /* 0: it was not set aside */
 };
 
 struct tern_dns_peers {
@@ -37,6 +38,9 @@ void tern_dns_peers_dialled(struct tern_dns_peers *peers, const struct tern_sock
 
 /* It failed, which counts until until_ns; or it works (until_ns 0). Says nothing of an address that is not known. */
 void tern_dns_peers_set_failed(struct tern_dns_peers *peers, const struct tern_sockaddr *address, uint64_t until_ns);
+
+/* It is set aside until then, whether it can be connected to or not. Says nothing of an address that is not known. */
+void tern_dns_peers_set_aside(struct tern_dns_peers *peers, const struct tern_sockaddr *address, uint64_t until_ns);
 
 /* Borrowed until the next change, or NULL. */
 const struct tern_dns_peer *tern_dns_peers_find(const struct tern_dns_peers *peers,

@@ -12,7 +12,7 @@ struct tern_dns_address {
     bool is_ipv6;
     bool is_probed;  /* the source was looked for */
     bool has_source; /* there is a route */
-    bool has_failed; /* of late */
+    bool has_failed; /* of late, or is set aside */
     uint64_t turn;   /* when it was last dialled, among others; 0: never, as far as is known */
 };
 

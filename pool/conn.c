@@ -374,6 +374,7 @@ static void begin(struct tern_conn *conn, struct tern_exchange *exchange)
 
     exchange->state = TERN_EXCHANGE_RUNNING;
     exchange->assigned_ns = now(conn);
+    exchange->choices = exchange->coalesced_pair == 0 ? conn->bucket->choices : 0;
     fill_result(conn, exchange->result);
     dog->waiting_ns = dog->dialling_ns = 0;
     if (exchange->outgoing.expect_continue)

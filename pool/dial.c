@@ -275,7 +275,7 @@ static void win(struct tern_dial *dial, size_t racer)
     dial->connected_ns = engine_of(dial)->now_ns;
     if (dial->profile->unix_address.len == 0) {
         tern_dns_worked(dial->profile->dns, &conn->tcp.peer);
-        tern_retire_note(dial->bucket, dial->profile, dial->lookup.again_ns);
+        tern_retire_note(dial->bucket, dial->profile, &dial->lookup);
     }
     tern_lookup_cancel(&dial->lookup);
     dial->is_looking = false;

@@ -407,6 +407,7 @@ void tern_exchange_begin(struct tern_exchange *exchange, struct tern_transport *
     exchange->bucket = NULL;
     exchange->conn = NULL;
     exchange->dial = NULL;
+    exchange->choices = 0;
     exchange->coalesced_pair = 0;
     exchange->begun_ns = now(exchange);
     exchange->assigned_ns = exchange->sent_ns = exchange->answered_ns = 0;

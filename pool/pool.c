@@ -7,6 +7,7 @@
 #include "pool/coalesce.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
+#include "pool/retire.h"
 #include "pool/waiters.h"
 #include "pool/warm.h"
 
@@ -467,6 +468,15 @@ static void pool_priority_changed(struct tern_exchange *exchange)
     tern_conn_wake(conn);
 }
 
+static void pool_avoid(struct tern_exchange *exchange, uint64_t until_ns)
+{
+    struct tern_pool *pool = TERN_CONTAINER_OF(exchange->transport, struct tern_pool, transport);
+    struct tern_sockaddr address;
+
+    if (tern_sockaddr_parse(&address, tern_str(exchange->result->remote)))
+        tern_retire_avoid(pool, exchange->profile, exchange->origin, &address, until_ns);
+}
+
 static const struct tern_transport_ops pool_ops = {
     .start = pool_start,
     .cancel = pool_cancel,
@@ -474,6 +484,7 @@ static const struct tern_transport_ops pool_ops = {
     .pause = pool_pause,
     .body_ready = pool_body_ready,
     .priority_changed = pool_priority_changed,
+    .avoid = pool_avoid,
 };
 
 /* ---- life ---- */

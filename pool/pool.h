@@ -61,6 +61,7 @@ struct tern_bucket {
     struct tern_timer warm;
     struct tern_retire_check *check; /* under way, or NULL; see pool/retire.h, as for the next */
     uint64_t check_ns;               /* when the next is due; TERN_OFF: never */
+    size_t choices;                  /* addresses among which the latest answer lets dials choose; or 0 */
 };
 
 /* Pairs of origins that answered 421 (pool/coalesce.h); the oldest is forgotten. */

@@ -46,6 +46,8 @@ static void on_change(struct tern_lookup *lookup)
         return;
     bucket->check = NULL;
     bucket->check_ns = not_too_soon(bucket, lookup->again_ns);
+    if (lookup->fault.error == TERN_OK)
+        bucket->choices = tern_lookup_choices(lookup);
     /* The last connection that closes takes the bucket with it: from here on it is only compared. */
     TERN_LIST_FOREACH(node, &pool->connections) {
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
@@ -57,13 +59,15 @@ static void on_change(struct tern_lookup *lookup)
     check_free(check);
 }
 
-void tern_retire_note(struct tern_bucket *bucket, struct tern_profile *profile, uint64_t again_ns)
+void tern_retire_note(struct tern_bucket *bucket, struct tern_profile *profile, const struct tern_lookup *lookup)
 {
     struct tern_profile *former = bucket->profile;
+    uint64_t again_ns = lookup->again_ns;
 
     /* The latest of the same shape: what is learnt of addresses is of use where the next dial looks. */
     bucket->profile = tern_profile_acquire(profile);
     tern_profile_release(former);
+    bucket->choices = tern_lookup_choices(lookup);
     if (again_ns != TERN_OFF && not_too_soon(bucket, again_ns) < bucket->check_ns)
         bucket->check_ns = not_too_soon(bucket, again_ns);
 }
@@ -98,4 +102,23 @@ void tern_retire_cancel(struct tern_bucket *bucket)
 void tern_retire_blame(const struct tern_conn *conn)
 {
     tern_dns_failed(conn->bucket->profile->dns, &conn->tcp.peer);
+}
+
+static bool is_of(const struct tern_conn *conn, const struct tern_origin *origin)
+{
+    const struct tern_origin *its = &conn->bucket->origin;
+
+    return its->is_secure == origin->is_secure && its->port == origin->port && tern_host_eq(&its->host, &origin->host);
+}
+
+void tern_retire_avoid(struct tern_pool *pool, struct tern_profile *profile, const struct tern_origin *origin,
+                       const struct tern_sockaddr *address, uint64_t until_ns)
+{
+    tern_dns_set_aside(profile->dns, address, until_ns);
+    TERN_LIST_FOREACH(node, &pool->connections) {
+        struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
+
+        if (is_of(conn, origin) && tern_sockaddr_equal(&conn->tcp.peer, address))
+            retire(conn);
+    }
 }

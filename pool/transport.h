@@ -78,6 +78,7 @@ struct tern_exchange {
     struct tern_conn *conn;
     struct tern_dial *dial;
     struct tern_transport *transport;
+    size_t choices;          /* addresses among which its connection's was one; 0: it had no choice, or no connection */
     uint64_t coalesced_pair; /* it is on a connection of another host; 0: not */
     uint64_t begun_ns;       /* start was called */
     uint64_t assigned_ns;    /* it got its connection */
@@ -93,6 +94,9 @@ struct tern_transport_ops {
     void (*pause)(struct tern_exchange *exchange, bool is_paused);
     void (*body_ready)(struct tern_exchange *exchange);
     void (*priority_changed)(struct tern_exchange *exchange); /* outgoing.priority is another */
+    /* Until then as few exchanges as can be go to result->remote, which was one of several choices; else it is not
+     * called, and may be NULL. Also in and behind on_end. */
+    void (*avoid)(struct tern_exchange *exchange, uint64_t until_ns);
 };
 
 struct tern_transport {

@@ -256,21 +256,22 @@ struct tern_client_stats {
     uint64_t connections_closed;
     uint64_t connections_expired; /* of those: idle too long, too old or used up */
     uint64_t connections_dead;    /* of those: the peer no longer answered (limits.h2_ack_ns) */
-    uint64_t connections_retired; /* told to go, since their name resolves to other addresses */
+    uint64_t connections_retired; /* told to go, since their name resolves to other addresses, or theirs is set aside */
     uint64_t reused;              /* exchanges on a connection that had carried one before */
     uint64_t coalesced;           /* exchanges on an HTTP/2 connection of another host (h2_coalesce) */
     uint64_t timed_out_pool;
     uint64_t timed_out_connect;
     uint64_t timed_out_write;
-    uint64_t timed_out_read; /* or awaiting the whole head */
-    uint64_t replayed;       /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
-    uint64_t retried;        /* attempts by policy (tern_retries) */
-    uint64_t resumed;        /* bodies gone on with after they broke off (tern_retries.resume) */
-    uint64_t hedged;         /* attempts sent beside another that was slow to answer (tern_hedging) */
-    uint64_t hedges_won;     /* of those: answered first */
-    uint64_t redirected;     /* hops followed */
-    uint64_t broken;         /* attempts that a breaker refused */
-    uint64_t challenged;     /* attempts that answered a 401 (tern_auth) */
+    uint64_t timed_out_read;      /* or awaiting the whole head */
+    uint64_t replayed;            /* exchanges sent again, which was safe (see tern/call.h, enum tern_replay) */
+    uint64_t retried;             /* attempts by policy (tern_retries) */
+    uint64_t resumed;             /* bodies gone on with after they broke off (tern_retries.resume) */
+    uint64_t hedged;              /* attempts sent beside another that was slow to answer (tern_hedging) */
+    uint64_t hedges_won;          /* of those: answered first */
+    uint64_t redirected;          /* hops followed */
+    uint64_t broken;              /* attempts that a breaker refused */
+    uint64_t addresses_set_aside; /* by tern_breaker.address_failures; each time counts */
+    uint64_t challenged;          /* attempts that answered a 401 (tern_auth) */
     uint64_t calls_done;
     uint64_t calls_failed; /* of those: with an error */
     uint64_t dns_lookups;  /* asked of a server; this and the next three since the last tern_client_configure */

@@ -196,6 +196,15 @@ struct tern_breaker {
     size_t status_count;
     uint64_t open_ns; /* then probes are let through. Default 30 s */
     uint32_t probes;  /* at once; all of them must do well to close it. Default 1 */
+
+    /* Before all of it is given up: an address, of several that the origin resolves to, with so many failures in a row is
+     * set aside. Its connections finish what they carry and take nothing new, and it is dialled last. That ends after
+     * address_ns; each time it comes to that again the time is doubled, up to eight times address_ns, and once in every
+     * address_ns a good answer takes a doubling back. Never more than half of the addresses that are known are set aside,
+     * and none where dns.overrides say in which order to dial. What never got a connection says nothing of an address
+     * (dns.failed_ns does), nor does what came over another host's (h2_coalesce). Best less than failures. Default: off */
+    uint32_t address_failures;
+    uint64_t address_ns; /* Default 30 s. TERN_OFF: none is set aside */
 };
 
 /* ---- hooks ---- */
