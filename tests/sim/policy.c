@@ -106,7 +106,9 @@ static void plan_breaker(struct tern_breaker *breaker, struct tern_rand *rand)
                                      .window_ns = 1 + tern_rand_below(rand, 5 * TERN_S),
                                      .window_calls_min = 1 + (uint32_t)tern_rand_below(rand, 10),
                                      .open_ns = 1 + tern_rand_below(rand, 2 * TERN_S),
-                                     .probes = 1 + (uint32_t)tern_rand_below(rand, 3)};
+                                     .probes = 1 + (uint32_t)tern_rand_below(rand, 3),
+                                     .address_failures = (uint32_t)tern_rand_below(rand, 4),
+                                     .address_ns = 1 + tern_rand_below(rand, 2 * TERN_S)};
 }
 
 static bool is_forbidden(const char *address)
