@@ -306,8 +306,13 @@ class Apache(WebServer):
             <Location /digest/echo>
                 SetHandler reflector
             </Location>
+            # A section's directives for Digest take the place of those of the sections before it, all of them.
             <Location /digest/brief>
+                AuthType Digest
+                AuthName "{REALM}"
+                AuthUserFile {self.path("htdigest")}
                 AuthDigestNonceLifetime 3
+                Require valid-user
             </Location>
             <Location /large>
                 {large}
