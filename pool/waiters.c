@@ -147,6 +147,17 @@ void tern_waiters_return(struct tern_dial *dial)
     last->watchdog.dialling_ns = 0;
     last->watchdog.waiting_ns = last->begun_ns; /* from the start, or it could go round for ever */
     tern_exchange_watch(last);
+    /* Nobody's stand in front. This dial is among them until its owner takes it off. */
+    TERN_LIST_FOREACH(node, &bucket->dials) {
+        struct tern_dial *nobodys = TERN_CONTAINER_OF(node, struct tern_dial, node);
+
+        if (nobodys->exchange != NULL)
+            break;
+        if (nobodys != dial) {
+            marry(nobodys);
+            break;
+        }
+    }
 }
 
 /* ---- turns ---- */
