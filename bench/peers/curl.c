@@ -54,6 +54,14 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* libcurl 7.88 breaks an h2c connection that a second request asks for "with prior knowledge" (CURLE_HTTP2): only the first
+ * handle asks so, and until it has its answer; all others wait for that connection (CURLOPT_PIPEWAIT) and share it. */
+static void use_what_is_open(CURL *easy)
+{
+    if (peer.options.http == PEER_HTTP2_ONLY)
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_0);
+}
+
 static void start(struct slot *slot)
 {
     slot->busy = peer_next(&peer, &slot->start_ns);
@@ -80,6 +88,8 @@ static void take_ended(void)
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
         peer.report.connections_opened += (uint64_t)connects;
+        if (easy == slots[0].easy)
+            use_what_is_open(easy);
         curl_multi_remove_handle(multi, easy);
         peer_ended(&peer, slot->start_ns, slot->bytes, good && status < 400);
         start(slot);
@@ -161,6 +171,8 @@ int main(int argc, char **argv)
     curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)peer.options.concurrency);
     for (uint32_t i = 0; i < peer.options.concurrency; i++)
         slots[i].easy = make_easy(&slots[i]);
+    for (uint32_t i = 1; i < peer.options.concurrency; i++)
+        use_what_is_open(slots[i].easy);
     peer_begin(&peer);
     for (uint32_t i = 0; i < peer.options.concurrency; i++)
         start(&slots[i]);

@@ -19,11 +19,11 @@ def p50(figures):
 
 
 class Line:
-    """One line of the table."""
+    """One line of the table. interval is what measured says, as numbers; None where nothing was measured."""
 
-    def __init__(self, work, goal, measured, verdict, passed=None, binds=""):
-        self.work, self.goal, self.measured, self.verdict, self.passed, self.binds = (
-            work, goal, measured, verdict, passed, binds)
+    def __init__(self, work, goal, measured, verdict, passed=None, binds="", interval=None):
+        self.work, self.goal, self.measured, self.verdict, self.passed, self.binds, self.interval = (
+            work, goal, measured, verdict, passed, binds, interval)
 
 
 def unmeasured(work, goal, why):
@@ -33,7 +33,8 @@ def unmeasured(work, goal, why):
 def judged(work, goal_text, values, goal, at_least=False, form="{:.2f}", binds=""):
     verdict = Verdict(values, goal, at_least)
     measured = f"{form.format(verdict.median)} ({form.format(verdict.low)} to {form.format(verdict.high)})"
-    return Line(work, goal_text, measured, verdict.text(), verdict.passed, "" if verdict.passed else binds)
+    return Line(work, goal_text, measured, verdict.text(), verdict.passed, "" if verdict.passed else binds,
+                (verdict.low, verdict.high))
 
 
 class Paired:
@@ -57,6 +58,9 @@ class Paired:
         figures = rig.interleave(self.name, names, lambda name: work[name], self.server, self.others)
         values = {name: [self.metric(f) for f in runs] for name, runs in figures.items()}
         rig.show(self.name, self.unit, values)
+        rig.compared[self.name] = {
+            peer: statistics.median(ratios(theirs, values["tern"]) if not self.at_least else ratios(values["tern"], theirs))
+            for peer, theirs in values.items() if peer != "tern" and theirs and values.get("tern")}
         return [self._judge(rig, peer, goal, values, figures) for peer, goal in self.goals]
 
     def _judge(self, rig, peer, goal, values, figures):
@@ -67,8 +71,6 @@ class Paired:
         return judged(self.name, text, pairs, goal, self.at_least, binds=self._binds(figures["tern"], figures[peer], peer))
 
     def _binds(self, ours, theirs, peer):
-        if self.metric is p50:
-            return ""
         split = [statistics.median(f[part] * 1e6 / f["requests"] for f in runs) for part in ("user_s", "sys_s")
                  for runs in (ours, theirs)]
         return "user {:.4g} us against {:.4g}, system {:.4g} against {:.4g} of {}".format(*split, peer)

@@ -11,7 +11,9 @@ import statistics
 import sys
 import time
 
+import agree
 import contenders
+import picture
 import rows
 import servers
 from contenders import Cannot
@@ -25,6 +27,7 @@ class Rig:
         self.cores = sorted(os.sched_getaffinity(0))
         self.client_cores = self.cores[:1] if len(self.cores) > 1 else []
         self.server_cores = self.cores[1:2]
+        self.compared = {}  # {row: {peer: what it costs as a multiple of tern}}
         self.raw, self.shown, self._absent, self._servers, self._noted = {}, [], {}, {}, set()
         self._contenders = {}
         for kind in contenders.ALL:
@@ -131,8 +134,13 @@ def main():
     parser.add_argument("--rows", default="", metavar="PATTERN", help="only the rows whose name matches")
     parser.add_argument("--list", action="store_true", help="the names of the rows")
     parser.add_argument("--json", metavar="FILE", help="every figure of every run")
+    parser.add_argument("--svg", metavar="FILE", help="draw what each client costs, as a multiple of tern")
+    parser.add_argument("--agree", nargs="+", metavar="FILE", help="run nothing: say which figures of saved runs agree")
     parser.add_argument("--build", default="build/release", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.agree:
+        agree.show(options.agree)
+        return
     wanted = [row for row in rows.all_rows() if re.search(options.rows, row.name)]
     if options.list:
         print("\n".join(row.name for row in wanted))
@@ -148,6 +156,8 @@ def main():
     print_shown(rig)
     if options.json:
         save(options.json, rig, lines)
+    if options.svg:
+        picture.save(options.svg, rig.compared)
 
 
 if __name__ == "__main__":
