@@ -9,9 +9,30 @@
 
 struct wave {
     struct bench_worker *worker;
-    uint32_t left;
+    tern_call_id calls[WAVE];
+    uint32_t count, held, ended;
     bool failed;
 };
+
+static void let_go(struct wave *wave)
+{
+    for (uint32_t i = 0; i < wave->count; i++)
+        tern_call_resume(wave->worker->engine, wave->calls[i]);
+}
+
+/* Holds its connection until every call of the wave has one: an answer that came before another call had dialled would
+ * leave its connection to that one. */
+static void on_wave_head(void *user, tern_call_id call, const struct tern_head *head)
+{
+    struct wave *wave = user;
+
+    (void)head;
+    if (wave->failed)
+        return;
+    tern_call_pause(wave->worker->engine, call);
+    if (++wave->held == wave->count)
+        let_go(wave);
+}
 
 static void on_wave_done(void *user, tern_call_id call, const struct tern_result *result)
 {
@@ -21,8 +42,9 @@ static void on_wave_done(void *user, tern_call_id call, const struct tern_result
     if (result->fault.error != TERN_OK && !wave->failed) {
         fprintf(stderr, "load: an idle connection: %s\n", result->fault.text);
         wave->failed = true;
+        let_go(wave);
     }
-    if (--wave->left == 0)
+    if (++wave->ended == wave->count)
         tern_engine_stop(wave->worker->engine);
 }
 
@@ -30,9 +52,9 @@ static void on_wave_done(void *user, tern_call_id call, const struct tern_result
  * changes nothing but the pool's key. */
 static bool open_wave(struct bench_worker *worker, struct tern_client_config config, uint32_t first, uint32_t count)
 {
-    static const struct tern_handlers handlers = {.on_done = on_wave_done};
+    static const struct tern_handlers handlers = {.on_head = on_wave_head, .on_done = on_wave_done};
     struct tern_request request = {.url = tern_str(worker->options->url)};
-    struct wave wave = {.worker = worker, .left = count};
+    struct wave wave = {.worker = worker};
     struct tern_connect_to apart = {.to_host = "unused.invalid"};
     struct tern_fault why = {.text = "the engine failed"};
     char host[64];
@@ -41,16 +63,19 @@ static bool open_wave(struct bench_worker *worker, struct tern_client_config con
     apart.host = host;
     config.connect_to = &apart;
     config.connect_to_count = 1;
-    if (tern_client_configure(worker->beside, &config, &why) != TERN_OK)
-        wave.failed = true;
-    for (uint32_t i = 0; i < count && !wave.failed; i++)
-        if (tern_call_start(worker->beside, &request, &handlers, &wave, NULL, &why) != TERN_OK)
-            wave.failed = true;
-    if (wave.failed || tern_engine_run(worker->engine) != TERN_OK) {
+    if (tern_client_configure(worker->beside, &config, &why) != TERN_OK) {
         fprintf(stderr, "load: idle connections: %s\n", why.text);
         return false;
     }
-    return !wave.failed;
+    while (wave.count < count && !wave.failed) {
+        if (tern_call_start(worker->beside, &request, &handlers, &wave, &wave.calls[wave.count], &why) == TERN_OK) {
+            wave.count++;
+        } else {
+            fprintf(stderr, "load: idle connections: %s\n", why.text);
+            wave.failed = true;
+        }
+    }
+    return (wave.count == 0 || tern_engine_run(worker->engine) == TERN_OK) && !wave.failed;
 }
 
 bool bench_idle_open(struct bench_worker *worker)

@@ -102,9 +102,10 @@ class Load(case.Case):
             self.assertGreaterEqual(report["bytes"], 90 * 128)
 
     def test_idle_connections_beside(self):
-        report = self.load("/bytes/128", "-c", 2, "-n", 50, "--idle", 120)
-        self.assertEqual((report["requests"], report["errors"], report["connections_opened"]), (50, 0, 2))
-        self.assertEqual(self.origin.stats()["connections"], 122)
+        for tls, connections in ((False, 122), (True, 244)):
+            report = self.load("/bytes/128", "-c", 2, "-n", 50, "--http1.1", "--idle", 120, tls=tls)
+            self.assertEqual((report["requests"], report["errors"], report["connections_opened"]), (50, 0, 2))
+            self.assertEqual(self.origin.stats()["connections"], connections)
 
     def test_paused_readers_beside(self):
         for protocol in ("--http1.1", "--http2-prior-knowledge"):
