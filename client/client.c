@@ -186,23 +186,47 @@ enum tern_error tern_client_check_open(const struct tern_client *client)
     return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
 }
 
+static int64_t wall_s(const struct tern_client *client)
+{
+    return (int64_t)(tern_engine_wall(client->engine) / TERN_S);
+}
+
+/* Where a call to url would go, if it may, and under what settings. The gate's own function is for steps: it hears of each
+ * address that is dialled. */
+static enum tern_error aim(struct tern_client *client, struct tern_url *url, const struct tern_site **site,
+                           struct tern_fault *why)
+{
+    const char *refusal = NULL;
+    bool is_upgraded;
+    enum tern_error error = TERN_OK;
+
+    *site = tern_settings_site(client->settings, &url->host);
+    if ((*site)->policy.hsts)
+        error = tern_hsts_upgrade(&client->hsts, url, wall_s(client), &is_upgraded);
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
+    if ((*site)->gate != NULL)
+        refusal = tern_gate_rules_refuse((*site)->gate, url);
+    return refusal == NULL ? TERN_OK : tern_fault_set(why, TERN_EGATE, "%s: %s", url->host.text, refusal);
+}
+
 enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_str text, uint32_t n,
                                        struct tern_fault *why)
 {
     enum tern_error error = tern_client_check_open(client);
+    const struct tern_site *site = NULL;
     struct tern_url url = {0};
     struct tern_origin origin;
 
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
-    if ((error = tern_url_parse(&url, text, why)) == TERN_OK)
+    if ((error = tern_url_parse(&url, text, why)) == TERN_OK && (error = aim(client, &url, &site, why)) == TERN_OK)
         error = tern_origin_of_url(&origin, &url, why);
     tern_url_deinit(&url);
     if (error != TERN_OK || client->mock != NULL)
         return error;
-    (void)tern_engine_now(
-        client->engine); /* between turns the latched time is old, and timeouts are measured from it */
-    error = tern_warm_open(&client->pool, client->settings->own.profile, &origin, n);
+    (void)tern_engine_now(client->engine); /* timeouts are measured from it, and between turns it is old */
+    error = tern_warm_open(&client->pool, site->profile, &origin, n);
     return error == TERN_OK ? TERN_OK : tern_fault_plain(why, error);
 }
 
@@ -244,11 +268,6 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
 /* ---- strict transport security ---- */
 
 #define HSTS_TEXT_BYTES_MAX (TERN_HSTS_HOSTS_MAX * (TERN_HOST_TEXT_MAX + 32))
-
-static int64_t wall_s(const struct tern_client *client)
-{
-    return (int64_t)(tern_engine_wall(client->engine) / TERN_S);
-}
 
 enum tern_error tern_client_hsts_load(struct tern_client *client, struct tern_str text, size_t *skipped)
 {

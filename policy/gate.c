@@ -138,7 +138,7 @@ static bool has_port(const struct tern_gate *config, uint16_t port)
     return config->port_count == 0;
 }
 
-const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const struct tern_url *url, uint32_t hop)
+const char *tern_gate_rules_refuse(const struct tern_gate_rules *rules, const struct tern_url *url)
 {
     const struct tern_gate *config = &rules->config;
     const struct tern_host *host = &url->host;
@@ -156,13 +156,17 @@ const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const str
     if (config->public_only && host->kind != TERN_HOST_NAME &&
         !tern_address_is_public(host->address, host->kind == TERN_HOST_IPV4 ? 4 : 16))
         return "the address is not a public one";
-    if (config->check != NULL) {
-        const struct tern_gate_question question = {
-            .scheme = url->scheme, .host = tern_host_text(host), .port = url->port, .hop = hop};
-
-        return config->check(config->user, &question);
-    }
     return NULL;
+}
+
+const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const struct tern_url *url, uint32_t hop)
+{
+    const struct tern_gate *config = &rules->config;
+    const struct tern_gate_question question = {
+        .scheme = url->scheme, .host = tern_host_text(&url->host), .port = url->port, .hop = hop};
+    const char *refusal = tern_gate_rules_refuse(rules, url);
+
+    return refusal == NULL && config->check != NULL ? config->check(config->user, &question) : refusal;
 }
 
 const char *tern_gate_refuses_address(const struct tern_gate_rules *rules, const struct tern_gate_question *question,

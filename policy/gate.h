@@ -20,7 +20,8 @@ struct tern_gate_rules {
 TERN_MUST_USE enum tern_error tern_gate_compile(struct tern_gate_rules *out, const struct tern_gate *config,
                                                 struct tern_keep *keep, struct tern_fault *why);
 
-/* NULL: it may pass. Else why not, as static text. */
+/* NULL: it may pass. Else why not, as static text. The second asks the user's function too, which takes a step. */
+const char *tern_gate_rules_refuse(const struct tern_gate_rules *rules, const struct tern_url *url);
 const char *tern_gate_refuses_url(const struct tern_gate_rules *rules, const struct tern_url *url, uint32_t hop);
 
 /* The same for an address of a host: 4 or 16 bytes in network order, and as text for the user's function. */

@@ -229,8 +229,10 @@ tern_client_configure(struct tern_client *client, const struct tern_client_confi
  * ready for a first request: name, TCP, TLS and, for HTTP/2, the preface; where HTTP/2 is spoken n = 1 carries many
  * calls. Of url only scheme, host and port are used; nothing of it is kept. It does not wait: the dials go on in later
  * steps, a call started meanwhile gets one, and those that fail are counted in connections_failed. What nobody uses
- * expires after limits.idle_ns. May be called from any callback.
- * Errors: TERN_EURL, TERN_ESCHEME, TERN_ENOMEM (some may be under way), TERN_ECLOSED, TERN_EFORK. why may be NULL. */
+ * expires after limits.idle_ns. Host configurations, HSTS and the gate hold as they do for a call, but that a gate's own
+ * function is asked of addresses alone, in those later steps. May be called from any callback.
+ * Errors: TERN_EURL, TERN_ESCHEME, TERN_EGATE, TERN_ELIMIT (the URL is too long as https), TERN_ENOMEM (some may be under
+ * way), TERN_ECLOSED, TERN_EFORK. why may be NULL. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_str url,
                                                               uint32_t n, struct tern_fault *why);
 

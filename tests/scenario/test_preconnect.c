@@ -164,6 +164,83 @@ static void test_refusals(void **state)
     scenario_close(&s);
 }
 
+/* What it opens is what a call to its URL takes: with its host's settings, and over TLS where that is known to be wanted. */
+static void test_it_goes_where_calls_go(void **state)
+{
+    static const struct tern_connect_to elsewhere = {.to_port = 8080};
+    static const struct tern_client_config through = {.connect_to = &elsewhere, .connect_to_count = 1};
+    static const struct tern_host_config hosts[] = {{.host = "a.test", .config = &through}};
+    static const struct tern_policy strict = {.hsts = true};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.hosts = hosts, .host_count = 1});
+    simio_listen(s.sim, "192.0.2.1:8080");
+    preconnect(&s, 1);
+    scenario_run(&s, 0);
+    call = scenario_get(&s, "http://a.test/");
+    answer(scenario_accept_at(&s, "192.0.2.1:8080"));
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | done");
+    assert_int_equal(simio_counts(s.sim).sockets, 1);
+    scenario_close(&s);
+
+    scenario_open(&s, &(struct tern_client_config){.policy = &strict});
+    simio_listen(s.sim, "192.0.2.1:443");
+    assert_int_equal(tern_client_hsts_load(s.client, TERN_STR("a.test \"unlimited\"\n"), NULL), TERN_OK);
+    preconnect(&s, 1);
+    scenario_run(&s, TERN_S);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 0);
+    assert_int_equal(simio_connects(s.sim, "192.0.2.1:443"), 1);
+    scenario_close(&s);
+}
+
+struct question_count {
+    uint32_t urls, addresses;
+    bool refuses;
+};
+
+static const char *count_questions(void *user, const struct tern_gate_question *question)
+{
+    struct question_count *count = user;
+
+    count->urls += question->address == NULL;
+    count->addresses += question->address != NULL;
+    return count->refuses ? "not this one" : NULL;
+}
+
+/* The user's own function is asked from inside a step, as everywhere, and so of the address alone. */
+static void test_the_gate_holds(void **state)
+{
+    struct question_count count = {0};
+    const struct tern_gate secure = {.https_only = true}, asks = {.check = count_questions, .user = &count};
+    struct tern_policy policy = {.gate = &secure};
+    struct scenario s;
+    struct tern_fault why = {0};
+
+    (void)state;
+    scenario_open(&s, &(struct tern_client_config){.policy = &policy});
+    assert_int_equal(tern_client_preconnect(s.client, URL, 1, &why), TERN_EGATE);
+    assert_string_equal(why.text, "a.test: only https is allowed");
+    scenario_run(&s, TERN_S);
+    assert_int_equal(simio_counts(s.sim).sockets, 0);
+    scenario_close(&s);
+
+    policy.gate = &asks;
+    for (int refuses = 0; refuses < 2; refuses++) {
+        count = (struct question_count){.refuses = refuses != 0};
+        scenario_open(&s, &(struct tern_client_config){.policy = &policy});
+        preconnect(&s, 1);
+        assert_int_equal(count.addresses, 0);
+        scenario_run(&s, TERN_S);
+        assert_int_equal(count.urls, 0);
+        assert_int_equal(count.addresses, 1);
+        assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), !refuses);
+        scenario_close(&s);
+    }
+}
+
 /* The preface is out before the first request, and one connection carries the burst. */
 static void test_http2(void **state)
 {
@@ -298,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_no_idle_connection_gives_way),
         cmocka_unit_test(test_failures_are_counted),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_it_goes_where_calls_go),
+        cmocka_unit_test(test_the_gate_holds),
         cmocka_unit_test(test_http2),
         cmocka_unit_test(test_floor_while_in_use),
         cmocka_unit_test(test_floor_backs_off),
