@@ -265,6 +265,18 @@ void tern_client_stats(const struct tern_client *client, struct tern_client_stat
     out->dns_refreshes = dns->refreshes;
 }
 
+enum tern_error tern_client_explain(const struct tern_client *client, struct tern_str text, char *out, size_t size,
+                                    struct tern_fault *why)
+{
+    struct tern_url url = {0};
+    enum tern_error error = tern_url_parse(&url, text, why);
+
+    if (error == TERN_OK)
+        tern_settings_explain(client->settings, &url.host, out, size);
+    tern_url_deinit(&url);
+    return error;
+}
+
 /* ---- strict transport security ---- */
 
 #define HSTS_TEXT_BYTES_MAX (TERN_HSTS_HOSTS_MAX * (TERN_HOST_TEXT_MAX + 32))

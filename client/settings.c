@@ -1,5 +1,7 @@
 #include "client/settings.h"
 
+#include <stdio.h>
+
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -318,7 +320,7 @@ static bool has_field(const struct tern_client_config *config, struct tern_str n
 static bool merge_fields(struct tern_settings *settings, struct tern_client_config *out,
                          const struct tern_client_config *own)
 {
-    size_t count = own->field_count;
+    size_t count = 0;
     struct tern_field *fields;
 
     if (own->field_count == 0)
@@ -326,7 +328,9 @@ static bool merge_fields(struct tern_settings *settings, struct tern_client_conf
     fields = tern_keep_alloc(&settings->keep, (own->field_count + out->field_count) * sizeof(*fields));
     if (fields == NULL)
         return false;
-    memcpy(fields, own->fields, own->field_count * sizeof(*fields));
+    for (size_t i = 0; i < own->field_count; i++)
+        if (own->fields[i].value.ptr != NULL)
+            fields[count++] = own->fields[i];
     for (size_t i = 0; i < out->field_count; i++)
         if (!has_field(own, out->fields[i].name))
             fields[count++] = out->fields[i];
@@ -336,9 +340,10 @@ static bool merge_fields(struct tern_settings *settings, struct tern_client_conf
 }
 
 /* *out is the client's configuration, and becomes the host's; policy is room for the merged one. */
-static bool merge(struct tern_settings *settings, struct tern_client_config *out, const struct tern_client_config *own,
+static bool merge(struct tern_settings *settings, struct tern_client_config *out, const struct tern_host_config *host,
                   struct tern_policy *policy)
 {
+    const struct tern_client_config *own = host->config;
     static const struct tern_tls_config no_tls;
     const struct tern_timeouts base = out->timeouts;
 
@@ -357,7 +362,7 @@ static bool merge(struct tern_settings *settings, struct tern_client_config *out
         out->connect_to = own->connect_to;
         out->connect_to_count = own->connect_to_count;
     }
-    *policy = out->policy != NULL ? *out->policy : (struct tern_policy){0};
+    *policy = out->policy != NULL && !host->policy_alone ? *out->policy : (struct tern_policy){0};
     merge_policy(policy, own->policy);
     out->policy = policy;
     return merge_fields(settings, out, own);
@@ -378,7 +383,7 @@ static enum tern_error take_host(struct tern_settings *settings, struct tern_sit
     if (error != TERN_OK)
         return error;
     site->pattern = host->host;
-    if (!tern_keep_text(&settings->keep, &site->pattern) || !merge(settings, &merged, host->config, &policy))
+    if (!tern_keep_text(&settings->keep, &site->pattern) || !merge(settings, &merged, host, &policy))
         return tern_fault_plain(why, TERN_ENOMEM);
     error = tern_profile_new(base->engine, &merged, base, NULL, &site->profile, why);
     return error == TERN_OK ? take_policy(settings, site, &policy, why) : error;
@@ -418,6 +423,32 @@ const struct tern_site *tern_settings_site(const struct tern_settings *settings,
             best = site;
     }
     return best;
+}
+
+void tern_settings_explain(const struct tern_settings *settings, const struct tern_host *host, char *out, size_t size)
+{
+    const struct tern_site *holds = tern_settings_site(settings, host);
+    const char *before = " holds, more specific than ";
+    char shown[TERN_ESCAPE_MAX];
+    size_t len;
+
+    if (holds == &settings->own) {
+        snprintf(out, size, "%s: no pattern matches", host->text);
+        return;
+    }
+    len = (size_t)snprintf(out, size, "%s: \"%s\"", host->text,
+                           tern_escape(shown, sizeof(shown), tern_str(holds->pattern)));
+    for (size_t i = 0; i < settings->host_count && len < size; i++) {
+        const struct tern_site *site = &settings->hosts[i];
+
+        if (site == holds || !tern_match_host(&site->match, host))
+            continue;
+        len += (size_t)snprintf(out + len, size - len, "%s\"%s\"", before,
+                                tern_escape(shown, sizeof(shown), tern_str(site->pattern)));
+        before = ", ";
+    }
+    if (before[0] == ' ' && len < size)
+        snprintf(out + len, size - len, " holds, and no other matches");
 }
 
 /* ---- life ---- */

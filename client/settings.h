@@ -39,6 +39,9 @@ void tern_settings_release(struct tern_settings *settings);
 /* What holds for a host: the most specific pattern that matches, of equal ones the first. Borrowed from settings. */
 const struct tern_site *tern_settings_site(const struct tern_settings *settings, const struct tern_host *host);
 
+/* Why, as tern_client_explain. */
+void tern_settings_explain(const struct tern_settings *settings, const struct tern_host *host, char *out, size_t size);
+
 /* The parts of a policy that a call may have of its own, checked and with defaults filled in; the lists in them are
  * borrowed. Errors: TERN_ECONFIG. */
 TERN_MUST_USE enum tern_error tern_settings_check_redirects(struct tern_redirects *config, struct tern_fault *why);

@@ -175,11 +175,15 @@ struct tern_client_config;
 
 /* Hosts that are treated in a way of their own. config says what differs: what is 0 or NULL in it is as in the client's
  * own configuration, field by field in timeouts, limits and policy; tls as a whole; its fields come before the client's,
- * which are sent too unless they have the same name. There is one pool and one resolver: name, dns, hosts and those limits
- * that bound connections (connections_max to connection_uses_max, warm_*, memory) are not looked at. */
+ * which are sent too unless they have the same name (one with a NULL value pointer only takes the client's away). There is
+ * one pool and one resolver: name, dns, hosts and those limits that bound connections (connections_max to
+ * connection_uses_max, warm_*, memory) are not looked at. tern_client_explain says which pattern holds for a URL. */
 struct tern_host_config {
-    const char *host; /* a pattern (tern/policy.h). Of several that match a URL's host the most specific one holds */
+    const char *host; /* a pattern (tern/policy.h). Of several that match a URL's host the most specific one holds, of
+                         equal ones the first */
     const struct tern_client_config *config;
+    bool policy_alone; /* config->policy holds as it stands: what is NULL in it is off for this host. Else it is the
+                          client's */
 };
 
 struct tern_client_config {
@@ -205,7 +209,8 @@ struct tern_client_config {
     const struct tern_host_config *hosts; /* what differs by host. At most 4,096 */
     size_t host_count;
 
-    const char *user_agent;          /* Default "tern/VERSION"; "": none is sent */
+    const char *user_agent;          /* Whom to turn to belongs here: "app/1.0 (+https://example.com/bot)". Default
+                                        "tern/VERSION"; "": none is sent */
     const struct tern_field *fields; /* sent with each call, unless it has a field of that name itself */
     size_t field_count;
 };
@@ -289,6 +294,13 @@ struct tern_client_stats {
 };
 
 TERN_API void tern_client_stats(const struct tern_client *client, struct tern_client_stats *out);
+
+/* Says which of config.hosts a call to url would have, and why, in a line for a person: "x.test: "x.test" holds, more
+ * specific than "*"". Printable ASCII, cut off where it is longer than size - 1; with size 0 out may be NULL.
+ * tern_result.host_config tells the pattern of a call that was made. Errors: TERN_EURL, TERN_ENOMEM; out is then
+ * untouched. why may be NULL. */
+TERN_API TERN_MUST_USE enum tern_error tern_client_explain(const struct tern_client *client, struct tern_str url,
+                                                           char *out, size_t size, struct tern_fault *why);
 
 /* What the client has learned of hosts that want TLS alone (tern_policy.hsts), as text that outlives it: lines as in
  * curl's --hsts file, ".example.com "20270101 00:00:00"", the dot where hosts below are meant too. load adds to what is

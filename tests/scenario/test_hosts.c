@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -29,8 +30,10 @@ static const struct tern_client_config for_all = {.user_agent = "all"};
 
 static void test_the_most_specific_pattern_holds(void **state)
 {
-    const struct tern_host_config hosts[] = {
-        {"*", &for_all}, {"*.b.test", &below_b}, {"x.b.test", &for_x}, {"a.test", &for_a}};
+    const struct tern_host_config hosts[] = {{.host = "*", .config = &for_all},
+                                             {.host = "*.b.test", .config = &below_b},
+                                             {.host = "x.b.test", .config = &for_x},
+                                             {.host = "a.test", .config = &for_a}};
     static const struct {
         const char *url, *pattern, *agent;
     } cases[] = {{"http://A.test./", "a.test", "User-Agent: agent-a\r\n"},
@@ -60,7 +63,7 @@ static void test_fields_are_added_and_replaced(void **state)
 {
     const struct tern_field common[] = {{TERN_STR("x-key"), TERN_STR("common"), 0},
                                         {TERN_STR("X-Common"), TERN_STR("1"), 0}};
-    const struct tern_host_config hosts[] = {{"a.test", &for_a}};
+    const struct tern_host_config hosts[] = {{.host = "a.test", .config = &for_a}};
     struct scenario s;
     struct simio_peer *peer;
 
@@ -85,7 +88,7 @@ static void test_a_redirect_changes_it(void **state)
 {
     const struct tern_redirects follow = {0};
     const struct tern_policy policy = {.redirects = &follow};
-    const struct tern_host_config hosts[] = {{"a.test", &for_a}};
+    const struct tern_host_config hosts[] = {{.host = "a.test", .config = &for_a}};
     struct scenario s;
     struct simio_peer *a, *b;
     struct seen *call;
@@ -114,7 +117,8 @@ static void test_connections_by_host(void **state)
     const struct tern_connect_to elsewhere = {.to_host = "192.0.2.2", .to_port = 8080};
     const struct tern_client_config through = {.connect_to = &elsewhere, .connect_to_count = 1};
     const struct tern_client_config broken = {.tls = {.ca_file = "/nonexistent/ca.pem"}};
-    const struct tern_host_config hosts[] = {{"b.test", &through}, {"x.b.test", &broken}};
+    const struct tern_host_config hosts[] = {{.host = "b.test", .config = &through},
+                                             {.host = "x.b.test", .config = &broken}};
     struct scenario s;
     struct seen *call;
 
@@ -148,7 +152,7 @@ static void test_limits_by_host(void **state)
                  {"HTTP/1.1 204 X\r\nA: 1234567890123456789012345678901234567890123456789012345678901234567890123456789"
                   "0123456789012345678901\r\n\r\n",
                   "done EHEAD_MAX WAIT"}};
-    const struct tern_host_config hosts[] = {{"b.test", &strict}};
+    const struct tern_host_config hosts[] = {{.host = "b.test", .config = &strict}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -173,7 +177,7 @@ static void test_policies_by_host(void **state)
     const struct tern_redirects follow = {0};
     const struct tern_policy follows = {.redirects = &follow};
     const struct tern_client_config follower = {.policy = &follows};
-    const struct tern_host_config hosts[] = {{"192.0.2.0/24", &follower}};
+    const struct tern_host_config hosts[] = {{.host = "192.0.2.0/24", .config = &follower}};
     struct scenario s;
     struct simio_peer *peer;
     struct seen *call;
@@ -196,10 +200,95 @@ static void test_policies_by_host(void **state)
     scenario_close(&s);
 }
 
+/* What the client does for all others may be off for one. */
+static void test_a_policy_stands_alone(void **state)
+{
+    const struct tern_redirects follow = {0};
+    const struct tern_policy follows = {.redirects = &follow}, nothing = {0};
+    const struct tern_client_config plain = {.policy = &nothing}, silent = {0};
+    const struct tern_host_config hosts[] = {{.host = "b.test", .config = &plain, .policy_alone = true},
+                                             {.host = "x.b.test", .config = &silent, .policy_alone = true},
+                                             {.host = "y.x.b.test", .config = &plain}};
+    static const char *const urls[] = {"http://b.test/", "http://x.b.test/", "http://y.x.b.test/"};
+    static const char *const seen[] = {"head 302 | done", "head 302 | done", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        struct scenario s;
+        struct seen *call;
+
+        open_with(&s, &(struct tern_client_config){.policy = &follows, .hosts = hosts, .host_count = 3});
+        call = scenario_get(&s, urls[i]);
+        simio_say(scenario_accept_at(&s, B_ADDRESS), "HTTP/1.1 302 X\r\nLocation: /n\r\nContent-Length: 0\r\n\r\n");
+        scenario_run(&s, 0);
+        seen_is(call, seen[i]);
+        scenario_close(&s);
+    }
+}
+
+static void test_fields_are_taken_away(void **state)
+{
+    const struct tern_field common[] = {{TERN_STR("X-Key"), TERN_STR("common"), 0},
+                                        {TERN_STR("X-Common"), TERN_STR("1"), 0}};
+    const struct tern_field fields[] = {{TERN_STR("x-key"), {NULL, 0}, 0}, {TERN_STR("X-B"), TERN_STR("2"), 0}};
+    const struct tern_client_config without = {.fields = fields, .field_count = 2};
+    const struct tern_host_config hosts[] = {{.host = "b.test", .config = &without}};
+    struct scenario s;
+
+    (void)state;
+    open_with(&s, &(struct tern_client_config){
+                      .hosts = hosts, .host_count = 1, .fields = common, .field_count = 2, .user_agent = "own"});
+    scenario_get(&s, "http://b.test/");
+    simio_expect(scenario_accept_at(&s, B_ADDRESS),
+                 "GET / HTTP/1.1\r\nHost: b.test\r\nUser-Agent: own\r\nAccept: */*\r\nX-B: 2\r\n"
+                 "X-Common: 1\r\n\r\n");
+    scenario_close(&s);
+}
+
+static void test_it_is_explained(void **state)
+{
+    const struct tern_host_config hosts[] = {{.host = "*", .config = &for_all},
+                                             {.host = "*.b.test", .config = &below_b},
+                                             {.host = "X.b.test", .config = &for_x},
+                                             {.host = "192.0.2.0/24", .config = &for_a}};
+    static const struct {
+        const char *url;
+        size_t count; /* of the patterns, from the second on */
+        const char *text;
+    } cases[] = {{"http://X.b.test./a?b", 3, "x.b.test: \"X.b.test\" holds, more specific than \"*\", \"*.b.test\""},
+                 {"https://192.0.2.9", 4, "192.0.2.9: \"192.0.2.0/24\" holds, more specific than \"*\""},
+                 {"http://b.test/", 1, "b.test: \"*\" holds, and no other matches"},
+                 {"http://b.test/", 0, "b.test: no pattern matches"}};
+    struct scenario s;
+    struct tern_fault why = {0};
+    char text[128] = "as it was";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_with(&s, &(struct tern_client_config){.hosts = hosts, .host_count = cases[i].count});
+        assert_int_equal(tern_client_explain(s.client, tern_str(cases[i].url), text, sizeof(text), NULL), TERN_OK);
+        assert_string_equal(text, cases[i].text);
+        for (size_t size = 0; size <= strlen(cases[i].text); size++) { /* none is written beyond */
+            char *room = malloc(size);
+
+            assert_int_equal(tern_client_explain(s.client, tern_str(cases[i].url), room, size, NULL), TERN_OK);
+            if (size > 0)
+                assert_int_equal(strlen(room), size - 1);
+            free(room);
+        }
+        assert_int_equal(tern_client_explain(s.client, TERN_STR("b.test"), text, sizeof(text), &why), TERN_EURL);
+        assert_string_equal(text, cases[i].text);
+        scenario_close(&s);
+    }
+}
+
 static void test_refused_configurations(void **state)
 {
     const struct tern_client_config wrong = {.http_mode = (enum tern_http_mode)9};
-    const struct tern_host_config cases[] = {{"*.", &for_a}, {"a.test", NULL}, {"a.test", &wrong}, {NULL, &for_a}};
+    const struct tern_host_config cases[] = {{.host = "*.", .config = &for_a},
+                                             {.host = "a.test", .config = NULL},
+                                             {.host = "a.test", .config = &wrong},
+                                             {.host = NULL, .config = &for_a}};
     struct tern_engine *engine;
     struct tern_client *client;
 
@@ -221,6 +310,9 @@ int main(void)
         cmocka_unit_test(test_a_redirect_changes_it),
         cmocka_unit_test(test_connections_by_host),
         cmocka_unit_test(test_policies_by_host),
+        cmocka_unit_test(test_a_policy_stands_alone),
+        cmocka_unit_test(test_fields_are_taken_away),
+        cmocka_unit_test(test_it_is_explained),
         cmocka_unit_test(test_limits_by_host),
         cmocka_unit_test(test_refused_configurations),
     };

@@ -419,7 +419,7 @@ static void test_policies(void **state)
     scenario_open(&s, NULL);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct tern_client_config config = {.policy = &cases[i].policy};
-        const struct tern_host_config host = {"a.test", &config};
+        const struct tern_host_config host = {.host = "a.test", .config = &config};
 
         refused_config(&s, &config, cases[i].words);
         refused_config(&s, &(struct tern_client_config){.hosts = &host, .host_count = 1}, cases[i].words);

@@ -231,7 +231,7 @@ struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_c
         if (pattern > 0) {
             site->difference = (struct tern_client_config){.policy = &site->policy, .user_agent = site->user_agent};
             planned->hosts[planned->site_count - 1] =
-                (struct tern_host_config){patterns[pattern].host, &site->difference};
+                (struct tern_host_config){.host = patterns[pattern].host, .config = &site->difference};
         }
         planned->site_count++;
     }
