@@ -411,20 +411,22 @@ static enum tern_error add_all(struct tern_call *call)
 }
 
 /* The client's fields as they are, or, where the call has a say in them, a list of its own. */
-static enum tern_error choose_fields(struct tern_call *call, const struct tern_field **fields, size_t *count)
+static enum tern_error choose_fields(struct tern_call *call, struct tern_outgoing *out)
 {
-    const struct tern_client_config *config = &call->profile->config;
+    const struct tern_profile *profile = call->profile;
     enum tern_error error;
 
     if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL &&
         call->jar == NULL && call->resume.fault.error == TERN_OK) {
-        *fields = config->fields;
-        *count = config->field_count;
+        out->fields = profile->config.fields;
+        out->field_count = profile->config.field_count;
+        out->fields_bytes = profile->fields_bytes;
         return TERN_OK;
     }
     error = add_all(call);
-    *fields = tern_fields_view(&call->fields);
-    *count = call->fields.count;
+    out->fields = tern_fields_view(&call->fields);
+    out->field_count = call->fields.count;
+    out->fields_bytes = 0;
     return error;
 }
 
@@ -439,30 +441,23 @@ static bool asks_for_leave(const struct tern_call *call, uint64_t length)
 enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fault *why)
 {
     uint64_t length = call->has_body ? call->body.body.length : 0;
-    const struct tern_field *fields;
-    size_t field_count;
-    enum tern_error error = choose_fields(call, &fields, &field_count);
+    struct tern_outgoing *out = &call->exchange.outgoing;
+    enum tern_error error = choose_fields(call, out);
 
     if (error != TERN_OK)
         return error == TERN_ELIMIT
                    ? tern_fault_set(why, TERN_EFIELD, "fields: too many or too long with the client's own")
                    : tern_fault_plain(why, error);
-    call->exchange.outgoing = (struct tern_outgoing){
-        .method = tern_str_n(call->method.data + call->method.head, call->method.len),
-        .scheme = call->url.scheme,
-        .authority = call->authority.len > 0
-                         ? tern_str_n(call->authority.data + call->authority.head, call->authority.len)
-                         : call->url.authority,
-        .target = call->url.target,
-        .fields = fields,
-        .field_count = field_count,
-        .body = call->has_body ? &call->body.source : NULL,
-        .body_length = length,
-        .trailers = call->trailers,
-        .trailer_count = count_trailers(call),
-        .priority = tern_str(call->priority),
-        .expect_continue = asks_for_leave(call, length),
-        .close = call->wants_close,
-    };
-    return tern_request_check(&call->exchange.outgoing, why);
+    out->method = tern_buf_view(&call->method);
+    out->scheme = call->url.scheme;
+    out->authority = call->authority.len > 0 ? tern_buf_view(&call->authority) : call->url.authority;
+    out->target = call->url.target;
+    out->body = call->has_body ? &call->body.source : NULL;
+    out->body_length = length;
+    out->trailers = call->trailers;
+    out->trailer_count = count_trailers(call);
+    out->priority = tern_str(call->priority);
+    out->expect_continue = asks_for_leave(call, length);
+    out->close = call->wants_close;
+    return tern_request_check(out, why);
 }

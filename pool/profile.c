@@ -452,7 +452,9 @@ static enum tern_error build(struct tern_profile *profile, const struct tern_cli
     if (!copy(profile, config))
         return tern_fault_plain(why, TERN_ENOMEM);
     profile->tcp.unacked_ns = profile->config.limits.tcp_unacked_ns;
-    if ((error = check_limits(&profile->config.limits, why)) != TERN_OK ||
+    if ((error = tern_request_fields_check(profile->config.fields, profile->config.field_count, &profile->fields_bytes,
+                                           why)) != TERN_OK ||
+        (error = check_limits(&profile->config.limits, why)) != TERN_OK ||
         (error = resolve_bind(profile, why)) != TERN_OK || (error = resolve_unix(profile, why)) != TERN_OK ||
         (error = tern_tls_profile_new(&config->tls, &profile->tls, why)) != TERN_OK ||
         (error = make_dns(profile, &config->dns, seams, why)) != TERN_OK)

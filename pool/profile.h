@@ -55,7 +55,8 @@ struct tern_address_gate {
 
 struct tern_profile {
     uint32_t refs;
-    struct tern_client_config config; /* defaults filled in; fields with User-Agent and Accept, checked, trimmed */
+    struct tern_client_config config; /* defaults filled in; fields with User-Agent and Accept, trimmed */
+    size_t fields_bytes;              /* config.fields have passed tern_request_fields_check */
     struct tern_buf shape;
     struct tern_codec_limits codec_limits;
     struct tern_tcp_options tcp;

@@ -29,6 +29,7 @@ struct tern_outgoing {
     struct tern_str target;          /* path and query; or "*" */
     const struct tern_field *fields; /* all but Host, Content-Length, Transfer-Encoding, Expect; in the wire's order */
     size_t field_count;
+    size_t fields_bytes; /* what tern_request_fields_check gave for them, if they have passed it already; 0: not yet */
     struct tern_body_source *body;     /* NULL: none */
     const struct tern_field *trailers; /* behind the body; read, and checked by the codec, when that is complete */
     size_t trailer_count;

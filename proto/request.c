@@ -93,22 +93,33 @@ enum tern_error tern_request_field_check(const struct tern_field *field, enum te
     return TERN_OK;
 }
 
-static enum tern_error check_fields(const struct tern_outgoing *message, struct tern_fault *fault)
+enum tern_error tern_request_fields_check(const struct tern_field *fields, size_t count, size_t *bytes,
+                                          struct tern_fault *fault)
 {
-    /* Room for the request line's own bytes and the fields that the writer adds. */
-    size_t bytes = message->method.len + message->target.len + message->authority.len + 256;
-
-    for (size_t i = 0; i < message->field_count; i++) {
+    *bytes = 0;
+    for (size_t i = 0; i < count; i++) {
         enum tern_request_field use;
-        enum tern_error error = tern_request_field_check(&message->fields[i], &use, fault);
+        enum tern_error error = tern_request_field_check(&fields[i], &use, fault);
         if (error != TERN_OK)
             return error;
         if (use != TERN_REQUEST_FIELD_SEND) {
-            return tern_fault_set(fault, TERN_EFIELD, "field %.*s: is not sent as it stands",
-                                  TERN_ARG(message->fields[i].name));
+            return tern_fault_set(fault, TERN_EFIELD, "field %.*s: is not sent as it stands", TERN_ARG(fields[i].name));
         }
-        bytes += message->fields[i].name.len + message->fields[i].value.len + 4;
+        *bytes += fields[i].name.len + fields[i].value.len + 4;
     }
+    return TERN_OK;
+}
+
+static enum tern_error check_fields(const struct tern_outgoing *message, struct tern_fault *fault)
+{
+    size_t bytes = message->fields_bytes;
+    enum tern_error error =
+        bytes != 0 ? TERN_OK : tern_request_fields_check(message->fields, message->field_count, &bytes, fault);
+
+    if (error != TERN_OK)
+        return error;
+    /* Room for the request line's own bytes and the fields that the writer adds. */
+    bytes += message->method.len + message->target.len + message->authority.len + 256;
     if (bytes > TERN_REQUEST_HEAD_BYTES_MAX) {
         return tern_fault_set(fault, TERN_EFIELD, "request head: about %zu bytes, more than %u", bytes,
                               TERN_REQUEST_HEAD_BYTES_MAX);

@@ -306,6 +306,35 @@ static void a_head_has_a_largest_size(void **unused)
     free(big);
 }
 
+static void fields_that_passed_are_not_asked_again(void **unused)
+{
+    struct tern_field fields[] = {{TERN_STR("A"), TERN_STR("bc"), 0}, {TERN_STR("Def"), TERN_STR("gh\n"), 0}};
+    struct tern_outgoing message = plain();
+    struct tern_fault fault;
+    size_t bytes;
+
+    (void)unused;
+    assert_int_equal(tern_request_fields_check(fields, 0, &bytes, &fault), TERN_OK);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(tern_request_fields_check(fields, 1, &bytes, &fault), TERN_OK);
+    assert_int_equal(bytes, strlen("A: bc\r\n"));
+    assert_int_equal(tern_request_fields_check(fields, 2, &bytes, &fault), TERN_EFIELD);
+    fields[1] = (struct tern_field){TERN_STR("Expect"), TERN_STR("100-continue"), 0};
+    assert_int_equal(tern_request_fields_check(fields, 2, &bytes, &fault), TERN_EFIELD);
+    fields[1].name = TERN_STR("Def");
+    assert_int_equal(tern_request_fields_check(fields, 2, &bytes, &fault), TERN_OK);
+    message.fields = fields;
+    message.field_count = 2;
+    message.fields_bytes = bytes;
+    assert_int_equal(tern_request_check(&message, &fault), TERN_OK);
+    message.fields_bytes = TERN_REQUEST_HEAD_BYTES_MAX - 256; /* the sum is of all */
+    assert_int_equal(tern_request_check(&message, &fault), TERN_EFIELD);
+    assert_non_null(strstr(fault.text, "more than 1048576"));
+    message.fields_bytes = 0; /* not yet: then they are asked */
+    fields[0].value = TERN_STR("b\rc");
+    assert_int_equal(tern_request_check(&message, &fault), TERN_EFIELD);
+}
+
 static void a_trace_hides_secrets(void **unused)
 {
     static const struct tern_field fields[] = {{TERN_STR("Authorization"), TERN_STR("hunter2"), TERN_FIELD_SECRET},
@@ -327,10 +356,15 @@ static void a_trace_hides_secrets(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_byte_in_the_method),    cmocka_unit_test(every_byte_in_the_target),
-        cmocka_unit_test(every_byte_in_the_authority), cmocka_unit_test(every_byte_in_a_field_name),
-        cmocka_unit_test(every_byte_in_a_field_value), cmocka_unit_test(what_becomes_of_each_field),
-        cmocka_unit_test(what_is_refused_of_the_rest), cmocka_unit_test(a_head_has_a_largest_size),
+        cmocka_unit_test(every_byte_in_the_method),
+        cmocka_unit_test(every_byte_in_the_target),
+        cmocka_unit_test(every_byte_in_the_authority),
+        cmocka_unit_test(every_byte_in_a_field_name),
+        cmocka_unit_test(every_byte_in_a_field_value),
+        cmocka_unit_test(what_becomes_of_each_field),
+        cmocka_unit_test(what_is_refused_of_the_rest),
+        cmocka_unit_test(a_head_has_a_largest_size),
+        cmocka_unit_test(fields_that_passed_are_not_asked_again),
         cmocka_unit_test(a_trace_hides_secrets),
     };
 
