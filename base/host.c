@@ -2,9 +2,9 @@
 
 #include <arpa/inet.h>
 #include <idn2.h>
-#include <stdio.h>
 
 #include "base/fault.h"
+#include "base/num.h"
 #include "base/str.h"
 
 static enum tern_error refuse(struct tern_fault *fault, struct tern_str in, const char *rule)
@@ -14,21 +14,46 @@ static enum tern_error refuse(struct tern_fault *fault, struct tern_str in, cons
     return tern_fault_set(fault, TERN_EURL, "host \"%s\": %s", tern_escape(shown, sizeof(shown), in), rule);
 }
 
-/* ---- IPv6 ---- */
+/* ---- addresses as text ---- */
+
+size_t tern_ipv4_print(char *out, const uint8_t address[4])
+{
+    size_t len = 0;
+
+    for (int i = 0; i < 4; i++) {
+        if (i != 0)
+            out[len++] = '.';
+        len += tern_u32_print(out + len, address[i]);
+    }
+    return len;
+}
+
+static size_t print_group(char *out, unsigned group)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 0;
+
+    for (int shift = 12; shift >= 0; shift -= 4)
+        if (len != 0 || shift == 0 || group >> shift != 0)
+            out[len++] = digits[group >> shift & 15];
+    return len;
+}
 
 /* RFC 5952 section 4: no leading zeros, lower case, the longest run of two or more zero groups (the first of equals)
- * as "::". Section 5: IPv4-mapped addresses in dotted form. Returns the length. */
-static size_t print_ipv6(char *out, size_t cap, const uint8_t a[16])
+ * as "::". Section 5: IPv4-mapped addresses in dotted form. */
+size_t tern_ipv6_print(char *out, const uint8_t address[16])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     unsigned groups[8];
     int best = -1, best_len = 1;
     size_t len = 0;
 
-    if (memcmp(a, mapped, sizeof(mapped)) == 0)
-        return (size_t)snprintf(out, cap, "::ffff:%u.%u.%u.%u", a[12], a[13], a[14], a[15]);
+    if (memcmp(address, mapped, sizeof(mapped)) == 0) {
+        memcpy(out, "::ffff:", 7);
+        return 7 + tern_ipv4_print(out + 7, address + 12);
+    }
     for (int i = 0, run = 0; i < 8; i++) {
-        groups[i] = (unsigned)a[2 * i] << 8 | a[2 * i + 1];
+        groups[i] = (unsigned)address[2 * i] << 8 | address[2 * i + 1];
         run = groups[i] == 0 ? run + 1 : 0;
         if (run > best_len) {
             best_len = run;
@@ -37,16 +62,19 @@ static size_t print_ipv6(char *out, size_t cap, const uint8_t a[16])
     }
     for (int i = 0; i < 8; i++) {
         if (i == best) {
-            len += (size_t)snprintf(out + len, cap - len, "::");
+            out[len++] = ':';
+            out[len++] = ':';
             i += best_len - 1;
         } else {
-            bool colon = i != 0 && out[len - 1] != ':';
-
-            len += (size_t)snprintf(out + len, cap - len, "%s%x", colon ? ":" : "", groups[i]);
+            if (i != 0 && out[len - 1] != ':')
+                out[len++] = ':';
+            len += print_group(out + len, groups[i]);
         }
     }
     return len;
 }
+
+/* ---- IPv6 ---- */
 
 static bool is_zone(struct tern_str zone)
 {
@@ -78,7 +106,7 @@ static enum tern_error parse_ipv6(struct tern_host *out, struct tern_str in, str
     text[percent] = '\0';
     if (inet_pton(AF_INET6, text, host.address) != 1)
         return refuse(fault, in, "is not an IPv6 address");
-    len = print_ipv6(host.text, sizeof(host.text), host.address);
+    len = tern_ipv6_print(host.text, host.address);
     if (percent < bare.len) {
         zone = tern_str_from(bare, percent + 1);
         if (!is_zone(zone))

@@ -43,6 +43,12 @@ static inline struct tern_str tern_host_zone(const struct tern_host *host)
  * TERN_ENOMEM. fault may be NULL. */
 TERN_MUST_USE enum tern_error tern_host_parse(struct tern_host *out, struct tern_str in, struct tern_fault *fault);
 
+/* Write an address, in network order, as it stands in tern_host.text, without a NUL, and give its length. */
+#define TERN_IPV4_TEXT_MAX 15
+#define TERN_IPV6_TEXT_MAX 39
+size_t tern_ipv4_print(char *out, const uint8_t address[4]);
+size_t tern_ipv6_print(char *out, const uint8_t address[16]);
+
 /* Zones count: the same address on another interface is another host. */
 bool tern_host_eq(const struct tern_host *a, const struct tern_host *b);
 

@@ -18,6 +18,17 @@ bool tern_u64_parse(struct tern_str text, uint64_t max, uint64_t *out)
     return true;
 }
 
+size_t tern_u32_print(char *out, uint32_t value)
+{
+    size_t len = 1;
+
+    for (uint32_t rest = value; rest >= 10; rest /= 10)
+        len++;
+    for (size_t i = len; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return len;
+}
+
 int tern_hex_value(char c)
 {
     if (tern_ascii_is_digit(c))

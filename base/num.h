@@ -27,6 +27,11 @@ static inline uint64_t tern_u64_add_sat(uint64_t a, uint64_t b)
  * section 8.6). False otherwise; *out is then untouched. */
 TERN_MUST_USE bool tern_u64_parse(struct tern_str text, uint64_t max, uint64_t *out);
 
+/* Writes value in decimal, without a NUL, and gives its length: at most TERN_U32_TEXT_MAX. What is printed for each
+ * connection does not go through printf, which costs twenty times as much. */
+#define TERN_U32_TEXT_MAX 10
+size_t tern_u32_print(char *out, uint32_t value);
+
 /* The value of a hexadecimal digit of either case, 0 to 15, or -1. */
 int tern_hex_value(char c);
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "base/host.h"
 #include "base/num.h"
 #include "base/str.h"
 
@@ -116,32 +117,50 @@ static size_t print_unix(const struct tern_sockaddr *addr, char *out, size_t cap
     return at;
 }
 
+#define IP_TEXT_MAX (sizeof("[%]:") - 1 + TERN_IPV6_TEXT_MAX + 2 * TERN_U32_TEXT_MAX)
+
+/* Gives its length; no NUL. */
+static size_t print_ip(const struct tern_sockaddr *addr, char *out)
+{
+    size_t len = 0;
+
+    if (addr->u.any.sa_family == AF_INET) {
+        len = tern_ipv4_print(out, (const uint8_t *)&addr->u.in.sin_addr);
+    } else {
+        out[len++] = '[';
+        len += tern_ipv6_print(out + len, addr->u.in6.sin6_addr.s6_addr);
+        if (addr->u.in6.sin6_scope_id != 0) {
+            out[len++] = '%';
+            len += tern_u32_print(out + len, addr->u.in6.sin6_scope_id);
+        }
+        out[len++] = ']';
+    }
+    out[len++] = ':';
+    return len + tern_u32_print(out + len, tern_sockaddr_port(addr));
+}
+
 size_t tern_sockaddr_print(const struct tern_sockaddr *addr, char *out, size_t cap)
 {
-    char ip[INET6_ADDRSTRLEN] = "";
-    int n;
+    char ip[IP_TEXT_MAX];
+    struct tern_str text = TERN_STR("no address");
 
     if (cap == 0)
         return 0;
     switch (tern_sockaddr_family(addr)) {
     case AF_INET:
-        inet_ntop(AF_INET, &addr->u.in.sin_addr, ip, sizeof(ip));
-        n = snprintf(out, cap, "%s:%u", ip, tern_sockaddr_port(addr));
-        break;
     case AF_INET6:
-        inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, ip, sizeof(ip));
-        if (addr->u.in6.sin6_scope_id != 0)
-            n = snprintf(out, cap, "[%s%%%u]:%u", ip, addr->u.in6.sin6_scope_id, tern_sockaddr_port(addr));
-        else
-            n = snprintf(out, cap, "[%s]:%u", ip, tern_sockaddr_port(addr));
+        text = tern_str_n(ip, print_ip(addr, ip));
         break;
     case AF_UNIX:
         return print_unix(addr, out, cap);
     default:
-        n = snprintf(out, cap, "no address");
         break;
     }
-    return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
+    if (text.len >= cap)
+        text.len = cap - 1;
+    memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+    return text.len;
 }
 
 uint16_t tern_sockaddr_port(const struct tern_sockaddr *addr)

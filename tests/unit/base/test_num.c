@@ -44,6 +44,33 @@ static void decimal_is_strict_and_bounded(void **state)
     }
 }
 
+static void decimal_is_printed(void **state)
+{
+    static const struct {
+        uint32_t value;
+        const char *text;
+    } table[] = {
+        {0, "0"},
+        {9, "9"},
+        {10, "10"},
+        {99, "99"},
+        {100, "100"},
+        {65535, "65535"},
+        {999999999, "999999999"},
+        {1000000000, "1000000000"},
+        {UINT32_MAX, "4294967295"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char text[TERN_U32_TEXT_MAX + 1];
+        size_t len = tern_u32_print(text, table[i].value);
+
+        text[len] = '\0';
+        assert_string_equal(text, table[i].text);
+    }
+}
+
 static void hexadecimal_digits(void **state)
 {
     (void)state;
@@ -107,8 +134,11 @@ static void one_seed_gives_one_history(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decimal_is_strict_and_bounded), cmocka_unit_test(hexadecimal_digits),
-        cmocka_unit_test(arithmetic_is_checked),         cmocka_unit_test(views),
+        cmocka_unit_test(decimal_is_strict_and_bounded),
+        cmocka_unit_test(decimal_is_printed),
+        cmocka_unit_test(hexadecimal_digits),
+        cmocka_unit_test(arithmetic_is_checked),
+        cmocka_unit_test(views),
         cmocka_unit_test(one_seed_gives_one_history),
     };
 

@@ -14,9 +14,17 @@ static void test_read_and_print(void **state)
         int family;
         uint16_t port;
     } good[] = {
-        {"192.0.2.1:80", AF_INET, 80},   {"0.0.0.0:0", AF_INET, 0},        {"[2001:db8::1]:443", AF_INET6, 443},
-        {"[::]:65535", AF_INET6, 65535}, {"[fe80::1%2]:80", AF_INET6, 80}, {"unix:/run/a.sock", AF_UNIX, 0},
+        {"192.0.2.1:80", AF_INET, 80},
+        {"0.0.0.0:0", AF_INET, 0},
+        {"[2001:db8::1]:443", AF_INET6, 443},
+        {"[::]:65535", AF_INET6, 65535},
+        {"[fe80::1%2]:80", AF_INET6, 80},
+        {"unix:/run/a.sock", AF_UNIX, 0},
         {"unix:@hidden", AF_UNIX, 0},
+        {"255.255.255.255:65535", AF_INET, 65535},
+        {"[1234:5678:9abc:def0:1020:304:50:6]:1", AF_INET6, 1},
+        {"[::ffff:192.0.2.1]:80", AF_INET6, 80},
+        {"[fedc:ba98:7654:3210:fedc:ba98:7654:3210%4294967295]:65535", AF_INET6, 65535},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct tern_sockaddr addr, again;
@@ -90,6 +98,10 @@ static void test_print_escapes_and_cuts(void **state)
     assert_true(tern_sockaddr_parse(&addr, TERN_STR("192.0.2.1:80")));
     assert_int_equal(tern_sockaddr_print(&addr, text, 6), 5);
     assert_string_equal(text, "192.0");
+    assert_int_equal(tern_sockaddr_print(&addr, text, 12), 11);
+    assert_string_equal(text, "192.0.2.1:8");
+    assert_int_equal(tern_sockaddr_print(&addr, text, 13), 12);
+    assert_string_equal(text, "192.0.2.1:80");
     assert_int_equal(tern_sockaddr_print(&addr, text, 0), 0);
     tern_sockaddr_print(&none, text, sizeof text);
     assert_string_equal(text, "no address");
