@@ -21,7 +21,7 @@
 
 /* Readiness, in tern_io_event.events. */
 #define TERN_IO_READ 1u  /* bytes or an end to read */
-#define TERN_IO_WRITE 2u /* room to write, or connected */
+#define TERN_IO_WRITE 2u /* room to write, or connected; connecting failed only where END comes with it */
 #define TERN_IO_END 4u   /* the peer will send no more, or the socket broke: read until that shows */
 
 /* Most pieces of one sendmsg; a caller with more sends the first ones. */

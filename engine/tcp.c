@@ -76,7 +76,7 @@ static enum tern_flow tcp_handshake(struct tern_bytestream *stream)
         return TERN_FLOW_ERROR;
     if (!tcp->may_write)
         return TERN_FLOW_WANT_WRITE;
-    int rc = io->ops->so_error(io, tcp->watch.fd);
+    int rc = tcp->end_announced ? io->ops->so_error(io, tcp->watch.fd) : 0;
     if (rc != 0)
         return fail(tcp, tern_error_of_connect(-rc), -rc, "connect to");
     set_state(tcp, TERN_TCP_OPEN);
