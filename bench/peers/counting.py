@@ -37,16 +37,18 @@ def instructions(contender, work, server, cores):
     return _difference(count, work)
 
 
-def system_calls(contender, work, server, cores):
-    """System calls a request."""
+def system_calls(contender, work, server, cores, only=None):
+    """System calls a request; or those of one name alone."""
     _need("strace")
     if subprocess.run(["strace", "-c", "true"], capture_output=True, check=False).returncode != 0:
         raise Cannot("strace is not allowed to trace here")
 
     def count(sized):
         with tempfile.NamedTemporaryFile(mode="r") as log:
-            contender.run(sized, server, cores, ["strace", "-f", "-c", "-U", "calls,name", "-o", log.name])
-            return int(re.search(r"^\s*(\d+)\s+total$", log.read(), re.M)[1])
+            trace = ["-e", f"trace={only}"] if only else []
+            contender.run(sized, server, cores, ["strace", "-f", "-c", "-U", "calls,name", *trace, "-o", log.name])
+            total = re.search(r"^\s*(\d+)\s+total$", log.read(), re.M)
+            return int(total[1]) if total else 0
 
     return _difference(count, work)
 

@@ -152,25 +152,38 @@ class IdleBeside:
 
 
 class Threads:
+    """Two engines on two threads against one. Their throughput takes a core for each and as many for the server; where
+    there are fewer, what a request costs tells whether they share anything that costs."""
+
     def __init__(self, name, work):
-        self.name, self.work = name, work
+        self.name, self.one = name, work
+        self.two = work.scaled(1)  # as many in flight
+        self.two.concurrency, self.two.extra = work.concurrency // 2, ("--threads", "2")
 
     def run(self, rig):
         goal = ">= 1.9 x throughput"
-        if len(rig.cores) < 4:
-            return [unmeasured(self.name, goal, f"that takes four cores, two for the server; here are {len(rig.cores)}")]
-        values = []
-        two = self.work.scaled(1)
-        two.extra = ("--threads", "2")
         try:
+            if len(rig.cores) < 4:
+                return [self._cost(rig, goal)]
             server = rig.server("nginx", cores=rig.cores[2:])
-            for _ in range(rig.rounds):
-                rates = [rig.contender("tern").run(work, server, rig.cores[:2])["requests_per_s"]
-                         for work in (self.work, two)]
-                values.append(rates[1] / rates[0])
+            values = ratios(*self._rounds(rig, server, rig.cores[:2], "requests_per_s"))
         except Cannot as why:
             return [unmeasured(self.name, goal, why)]
         return [judged(self.name, goal, values, 1.9, at_least=True)]
+
+    def _rounds(self, rig, server, cores, field):
+        """What two had in each round, and what one had."""
+        tern = rig.contender("tern")
+        runs = [[tern.run(work, server, cores)[field] for work in (self.two, self.one)] for _ in range(rig.rounds)]
+        return zip(*runs)
+
+    def _cost(self, rig, goal):
+        server = rig.server("nginx")
+        cost = Verdict(ratios(*self._rounds(rig, server, rig.cores, "cpu_us_per_req")), 1)
+        futexes = counting.system_calls(rig.contender("tern"), self.two, server, rig.cores, only="futex")
+        return Line(self.name, goal,
+                    f"CPU {cost.median:.2f} ({cost.low:.2f} to {cost.high:.2f}) x, {futexes:.2f} futex calls a request",
+                    f"throughput takes four cores, two for the server; here are {len(rig.cores)}")
 
 
 class ColdStart:
