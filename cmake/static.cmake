@@ -6,6 +6,8 @@ set(merge_flags -r -nostdlib)
 if(CMAKE_INTERPROCEDURAL_OPTIMIZATION)
     # Machine code comes out, so that whoever links it needs neither LTO nor this compiler.
     list(APPEND merge_flags -flto=auto -flinker-output=nolto-rel -O2)
+elseif(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND merge_flags -fno-lto)
 endif()
 separate_arguments(c_flags NATIVE_COMMAND "${CMAKE_C_FLAGS}")
 # Instrumented code (asan, coverage) names its runtime when the program is linked, not here.

@@ -18,7 +18,7 @@ packages_for() {
     case $1 in
     build)
         # The last line is what tools/libs.sh needs. fetch trusts whom the system trusts: ca-certificates.
-        echo gcc libc6-dev binutils cmake ninja-build pkgconf libc-ares-dev libidn2-dev libnghttp2-dev ca-certificates
+        echo gcc libc6-dev binutils cmake ninja-build pkgconf libc-ares-dev libidn2-dev ca-certificates
         echo zlib1g-dev libbrotli-dev libzstd-dev libpsl-dev
         echo dpkg-dev xz-utils bzip2 patch python3 debian-archive-keyring
         ;;
@@ -28,7 +28,7 @@ packages_for() {
     coverage) echo gcc python3 ;;
     fuzz) echo clang libclang-rt-dev llvm libcmocka-dev ;;
     peers)
-        echo valgrind strace openssl wrk nghttp2-client libssl-dev libcurl4-openssl-dev libevent-dev golang-go
+        echo valgrind strace openssl wrk nghttp2-client libnghttp2-dev libssl-dev libcurl4-openssl-dev libevent-dev golang-go
         echo golang-golang-x-net-dev python3-httpx
         ;;
     *) die "no such group of packages: $1" ;;

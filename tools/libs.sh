@@ -1,17 +1,18 @@
 #!/bin/sh
-# Private builds of the two libraries that Debian's releases have too old or too slow: mbedTLS 3.6 and llhttp.
+# Private builds of the libraries that Debian's releases have too old or too slow: mbedTLS 3.6, llhttp, nghttp2.
 #
 #   tools/libs.sh path [portable]     print the prefix (built or not)
 #   tools/libs.sh build [portable]    build it where it is missing, print it
 #
 # mbedTLS comes with what tools/mbedtls holds to make it faster on this kind of CPU, portable without.
 # The prefix lies outside the checkout, so that every clone on this machine shares it, and its name holds the hash of
-# this file and of tools/mbedtls: a changed recipe is a new prefix. Why these sources and flags:
-# docs/decisions/0001-dependencies.md, and 0013-tls-accelerators.md for tools/mbedtls.
+# this file, of tools/mbedtls and of the compiler's version: a changed recipe is a new prefix. Why these sources and
+# flags: docs/decisions/0001-dependencies.md, and 0013-tls-accelerators.md for tools/mbedtls.
 set -eu
 
-mbedtls_release=trixie
+release=trixie
 mbedtls_series=3.6.
+nghttp2_series=1.64.
 llhttp_version='9.4.3+~cs12.11.9-2'
 llhttp_sha256=8a70cbc1d310f51a7d5594d258eeb6ef57db6fbc1c58065407c203a03abadf2e
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -21,6 +22,12 @@ cflags='-O3 -g1 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections'
 arch=$(uname -m)
 # gcc 12 vectorises GCM badly without them: half the speed. Every x86-64 since 2011 has these.
 [ "$arch" != x86_64 ] || cflags="$cflags -maes -mpclmul -msse4.1"
+
+# For nghttp2, which calls back for each field and piece: gcc's other half of the optimiser beside the machine code.
+case $(cc --version) in
+*'Free Software Foundation'*) lto='-flto -ffat-lto-objects' ;;
+*) lto= ;;
+esac
 
 # What makes mbedTLS faster on this kind of CPU; empty: nothing.
 variant=${2-}
@@ -33,7 +40,7 @@ die() { say "$*"; exit 1; }
 prefix_path() {
     # shellcheck disable=SC1091
     distro=$(. /etc/os-release && echo "${ID:-linux}${VERSION_ID:-}")
-    hash=$(cat "$0" ${accelerators:+"$accelerators"/*} | sha256sum | cut -c1-12)
+    hash=$({ cat "$0" ${accelerators:+"$accelerators"/*} && cc --version; } | sha256sum | cut -c1-12)
     echo "${XDG_CACHE_HOME:-$HOME/.cache}/tern/deps-$distro-$arch-$hash${variant:+-$variant}"
 }
 
@@ -60,8 +67,8 @@ write_sources() {
     [ -r "$keyring" ] || die "$keyring is missing: install debian-archive-keyring"
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
     {
-        echo "deb-src [signed-by=$keyring] $main $mbedtls_release main"
-        [ -z "$security" ] || echo "deb-src [signed-by=$keyring] $security $mbedtls_release-security main"
+        echo "deb-src [signed-by=$keyring] $main $release main"
+        [ -z "$security" ] || echo "deb-src [signed-by=$keyring] $security $release-security main"
         # The pinned llhttp passes from sid to testing; it is looked for in both.
         echo "deb [signed-by=$keyring] $main sid main"
         echo "deb [signed-by=$keyring] $main testing main"
@@ -70,20 +77,26 @@ write_sources() {
 $(cat "$work/log")"
 }
 
-build_mbedtls() {
-    private_apt apt-get source --download-only "mbedtls/$mbedtls_release" >"$work/log" 2>&1 || {
+# Unpacks the source package of the release into ./NAME; its version is in $version.
+get_source() { # get_source NAME SERIES
+    private_apt apt-get source --download-only "$1/$release" >"$work/log" 2>&1 || {
         cat "$work/log" >&2
-        die "cannot get the source package mbedtls of $mbedtls_release"
+        die "cannot get the source package $1 of $release"
     }
-    dsc=$(ls mbedtls_*.dsc)
-    mbedtls=$(echo "$dsc" | sed 's/^mbedtls_\([0-9.]*\).*/\1/')
-    case $mbedtls in
-    "$mbedtls_series"*) ;;
-    *) die "Debian's $mbedtls_release has mbedtls $mbedtls, expected $mbedtls_series*" ;;
+    dsc=$(ls "$1"_*.dsc)
+    version=$(echo "$dsc" | sed "s/^$1_\([0-9.]*\).*/\1/")
+    case $version in
+    "$2"*) ;;
+    *) die "Debian's $release has $1 $version, expected $2*" ;;
     esac
-    say "building mbedTLS $mbedtls"
     # apt has verified the files; dpkg-source would ask for its signer's personal key.
-    dpkg-source --no-check -x "$dsc" mbedtls >"$work/log" 2>&1 || die "$(cat "$work/log")"
+    dpkg-source --no-check -x "$dsc" "$1" >"$work/log" 2>&1 || die "$(cat "$work/log")"
+}
+
+build_mbedtls() {
+    get_source mbedtls "$mbedtls_series"
+    mbedtls=$version
+    say "building mbedTLS $mbedtls"
     # 3.6.6 frees a TLS 1.3 transform that it could not fill, but not the ciphers and keys in it: on each path where memory
     # is short they leak. Freeing them twice would do no harm.
     sed -i 's/^\( *\)mbedtls_free(\(transform_[a-z]*\));$/\1mbedtls_ssl_transform_free(\2);\n&/' \
@@ -147,6 +160,27 @@ Debian no longer has libllhttp-source $llhttp_version.
     cp llhttp/usr/src/llhttp/include/llhttp.h "$stage/include/"
 }
 
+build_nghttp2() {
+    get_source nghttp2 "$nghttp2_series"
+    nghttp2=$version
+    say "building nghttp2 $nghttp2"
+    includes=nghttp2/lib/includes
+    sed "s/@PACKAGE_VERSION@/$nghttp2/; s/@PACKAGE_VERSION_NUM@/$(echo "$nghttp2" |
+        awk -F. '{ printf "0x%02x%02x%02x", $1, $2, $3 }')/" $includes/nghttp2/nghttp2ver.h.in \
+        >$includes/nghttp2/nghttp2ver.h
+    # What its configure would find on Linux. Its assertions stay on.
+    for header in ARPA_INET_H NETINET_IN_H TIME_H UNISTD_H CLOCK_GETTIME DECL_CLOCK_MONOTONIC; do
+        echo "#define HAVE_$header 1"
+    done >nghttp2/lib/config.h
+    for source in nghttp2/lib/*.c; do
+        # shellcheck disable=SC2086
+        cc $cflags $lto -DHAVE_CONFIG_H -DNGHTTP2_STATICLIB -Inghttp2/lib -I$includes -c "$source" \
+            -o "nghttp2-$(basename "$source" .c).o"
+    done
+    ar rcs "$stage/lib/libnghttp2.a" nghttp2-*.o
+    cp -R $includes/nghttp2 "$stage/include/"
+}
+
 build() {
     prefix=$(prefix_path)
     if [ ! -f "$prefix/versions" ]; then
@@ -161,7 +195,8 @@ build() {
         write_sources
         build_mbedtls
         build_llhttp
-        echo "mbedtls-$mbedtls llhttp-$llhttp" >"$stage/versions"
+        build_nghttp2
+        echo "mbedtls-$mbedtls llhttp-$llhttp nghttp2-$nghttp2" >"$stage/versions"
         chmod 755 "$stage"
         cd "$home"
         mv -T "$stage" "$prefix" 2>/dev/null || [ -f "$prefix/versions" ] || die "cannot move $stage to $prefix"
