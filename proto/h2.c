@@ -56,6 +56,7 @@ void tern_h2_check(const struct tern_h2 *h2)
         kept += s->kept.len;
     }
     TERN_ASSERT(open == h2->open_count && wire == h2->wire_count);
+    TERN_ASSERT(h2->last == NULL || (h2->last->stream != NULL && h2->last->on_wire));
     TERN_ASSERT(h2->state != TERN_CODEC_CLOSED || open == 0);
     TERN_ASSERT(kept == h2->kept_bytes && h2->debt_bytes <= kept);
     TERN_ASSERT(h2->out.filled - h2->out.written == h2->out.bytes.len);
@@ -72,9 +73,10 @@ void tern_h2_check(const struct tern_h2 *h2)
 
 /* ---- streams ---- */
 
-struct tern_h2_stream *tern_h2_find(struct tern_h2 *h2, int32_t id)
+struct tern_h2_stream *tern_h2_look_up(struct tern_h2 *h2, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(h2->session, id);
+    h2->last = nghttp2_session_get_stream_user_data(h2->session, id);
+    return h2->last;
 }
 
 /* What is in the out buffer goes out, whatever becomes of its stream: later heads are compressed against it. So it counts
@@ -109,10 +111,14 @@ void tern_h2_forget(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code)
     tern_list_remove(&s->node);
     tern_list_push_back(&h2->graves, &s->node);
     h2->open_count--;
+    if (h2->last == s) {
+        h2->last = NULL;
+    }
     if (s->on_wire) {
         h2->wire_count--;
         nghttp2_session_set_stream_user_data(h2->session, s->id, NULL);
-        if (code != TERN_H2_NO_RESET && !h2->is_broken &&
+        /* What is queued is called off in any case: nghttp2 may come to it yet, and the request is gone. */
+        if (code != TERN_H2_NO_RESET && (!h2->is_broken || s->send == TERN_H2_SEND_QUEUED) &&
             nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->id, code) != 0) {
             tern_h2_break_memory(h2);
         }

@@ -175,6 +175,7 @@ struct tern_h2 {
     struct tern_list ready;
     struct tern_list urged;
     struct tern_list graves;
+    struct tern_h2_stream *last; /* of the open: the one asked for last, while nghttp2 has it; or NULL */
     uint32_t open_count;
     uint32_t wire_count; /* of the open: those that nghttp2 has not closed */
 

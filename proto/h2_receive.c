@@ -359,6 +359,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     }
     s->on_wire = false;
     h2->wire_count--;
+    h2->last = NULL;
     if (s->receive == TERN_H2_RECEIVE_ENDED || h2->is_broken) {
         return 0; /* what is complete is delivered yet */
     }

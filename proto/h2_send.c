@@ -21,11 +21,11 @@ static nghttp2_nv nv_of(struct tern_str name, struct tern_str value, uint8_t fla
 }
 
 /* RFC 7541 7.1.3: a secret in the compression table can be guessed at. */
-static nghttp2_nv nv_of_field(const struct tern_field *field)
+static nghttp2_nv nv_of_field(const struct tern_field *field, uint8_t flags)
 {
     bool is_secret = (field->flags & TERN_FIELD_SECRET) != 0;
 
-    return nv_of(field->name, tern_str_trim(field->value), is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+    return nv_of(field->name, tern_str_trim(field->value), is_secret ? flags | NGHTTP2_NV_FLAG_NO_INDEX : flags);
 }
 
 /* RFC 9113 8.2.2: what belongs to a connection is not sent. TE may say "trailers" and no more. */
@@ -64,19 +64,22 @@ static bool says_length(const struct tern_outgoing *message)
 
 #define FIELDS_OWN 7 /* four pseudo fields (RFC 9113 8.3.1), content-length, priority, expect */
 
-/* digits is storage. nghttp2 copies all of it and makes the names lower case. */
+/* nghttp2 copies neither name nor value: where a request is called off, its head is, while in nghttp2's queue. */
+#define NV_LENT (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
+
+/* digits is storage until nghttp2 has it. What may change (a priority) it copies, and what is to become lower case. */
 static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char digits[24])
 {
     size_t n = 0;
 
-    nv[n++] = nv_of(TERN_STR(":method"), message->method, NGHTTP2_NV_FLAG_NONE);
-    nv[n++] = nv_of(TERN_STR(":scheme"), message->scheme, NGHTTP2_NV_FLAG_NONE);
-    nv[n++] = nv_of(TERN_STR(":authority"), message->authority, NGHTTP2_NV_FLAG_NONE);
-    nv[n++] = nv_of(TERN_STR(":path"), message->target, NGHTTP2_NV_FLAG_NONE);
+    nv[n++] = nv_of(TERN_STR(":method"), message->method, NV_LENT);
+    nv[n++] = nv_of(TERN_STR(":scheme"), message->scheme, NV_LENT);
+    nv[n++] = nv_of(TERN_STR(":authority"), message->authority, NV_LENT);
+    nv[n++] = nv_of(TERN_STR(":path"), message->target, NV_LENT);
     for (size_t i = 0; i < message->field_count; i++) {
         const struct tern_field *field = &message->fields[i];
         if (!is_connection_field(field) && !tern_request_replaces(message, field)) {
-            nv[n++] = nv_of_field(field);
+            nv[n++] = nv_of_field(field, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
         }
     }
     if (says_length(message)) {
@@ -89,7 +92,7 @@ static size_t fill_nv(nghttp2_nv *nv, const struct tern_outgoing *message, char 
     }
     /* RFC 9110 10.1.1: no expectation without content. */
     if (message->expect_continue && tern_request_has_body(message)) {
-        nv[n++] = nv_of(TERN_STR("expect"), TERN_STR("100-continue"), NGHTTP2_NV_FLAG_NONE);
+        nv[n++] = nv_of(TERN_STR("expect"), TERN_STR("100-continue"), NV_LENT);
     }
     return n;
 }
@@ -308,7 +311,7 @@ static bool submit_trailers(struct tern_h2 *h2, struct tern_h2_stream *s)
     nghttp2_nv *nv = tern_h2_spares_nv(h2->spares, message->trailer_count);
     if (nv != NULL) {
         for (size_t i = 0; i < message->trailer_count; i++) {
-            nv[i] = nv_of_field(&message->trailers[i]);
+            nv[i] = nv_of_field(&message->trailers[i], NGHTTP2_NV_FLAG_NONE);
         }
         if (nghttp2_submit_trailer(h2->session, s->id, nv, message->trailer_count) == 0) {
             return true;
