@@ -9,31 +9,14 @@
 
 /* ---- secrets ---- */
 
-/* Every secret has "secret-" in it, or that in base64. */
+/* Every secret has "secret-" in it, or that in base64; or it is an answer to Digest. */
 void sim_check_output(const char *what, const char *text, size_t len)
 {
-    static const char *const marks[] = {"secret-", "c2VjcmV0"};
+    static const char *const marks[] = {"secret-", "c2VjcmV0", "response=\""};
 
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         SIM_CHECK(memmem(text, len, marks[i], strlen(marks[i])) == NULL, "a secret is in %s: \"%.*s\"", what, (int)len,
                   text);
-}
-
-static void base64(char *out, const char *text)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t len = strlen(text);
-
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned a = (unsigned char)text[i], b = i + 1 < len ? (unsigned char)text[i + 1] : 0,
-                 c = i + 2 < len ? (unsigned char)text[i + 2] : 0;
-
-        *out++ = digits[a >> 2];
-        *out++ = digits[(a & 3) << 4 | b >> 4];
-        *out++ = i + 1 < len ? digits[(b & 15) << 2 | c >> 6] : '=';
-        *out++ = i + 2 < len ? digits[c & 63] : '=';
-    }
-    *out = '\0';
 }
 
 /* ---- the plan ---- */
@@ -93,19 +76,16 @@ static void plan_body(struct sim_call *call)
 static void plan_credentials(struct sim_call *call)
 {
     const struct sim_origin *origin = &sim_origins[call->origin];
-    char port[8] = "", secret[48], plain[64], user[72] = "";
+    char port[8] = "", user[64] = "";
 
-    snprintf(secret, sizeof(secret), "secret-o%u-c%u", call->origin, call->number);
-    if (chance(call, 300)) {
-        snprintf(plain, sizeof(plain), "xx:%s", secret);
-        memcpy(call->authorization, "Basic ", 6);
-        base64(call->authorization + 6, plain);
-        call->has_userinfo = true;
-        snprintf(user, sizeof(user), "%s@", plain);
-    } else {
-        snprintf(call->authorization, sizeof(call->authorization), "Bearer %s", secret);
-    }
-    snprintf(call->key, sizeof(call->key), "key-%s", secret);
+    snprintf(call->secret, sizeof(call->secret), "secret-o%u-c%u", call->origin, call->number);
+    call->has_userinfo = chance(call, 200);
+    call->has_field = !call->has_userinfo && chance(call, 250);
+    if (call->has_userinfo)
+        snprintf(user, sizeof(user), "xx:%s@", call->secret);
+    if (call->has_field)
+        snprintf(call->authorization, sizeof(call->authorization), "Bearer %s", call->secret);
+    snprintf(call->key, sizeof(call->key), "key-%s", call->secret);
     if (!origin->is_standard)
         snprintf(port, sizeof(port), ":%u", origin->port);
     snprintf(call->path, sizeof(call->path), "/c%u?q=1", call->number);
@@ -409,6 +389,7 @@ static void on_head(void *user, tern_call_id id, const struct tern_head *head)
     SIM_CHECK(call->heads == 0, "a second on_head for call %u", call->number);
     call->heads++;
     sim_note("call %u: head %u", call->number, head->status);
+    sim_identity_check_refusal(call, head);
     read_answer(call, head);
     sim_call_act(call);
 }
@@ -570,6 +551,7 @@ static void on_response(void *user, tern_call_id id, const struct tern_response 
 
     if (head.status != 0) {
         call->heads++;
+        sim_identity_check_refusal(call, &head);
         read_answer(call, &head);
     }
     SIM_CHECK(response->body[response->body_len] == '\0', "no NUL is behind the answer to call %u", call->number);
@@ -586,7 +568,7 @@ static size_t put_fields(struct sim_call *call, struct tern_field fields[8])
     size_t count = 0;
 
     fields[count++] = (struct tern_field){TERN_STR("X-Id"), tern_str(call->id_text), 0};
-    if (!call->has_userinfo)
+    if (call->has_field)
         fields[count++] = (struct tern_field){TERN_STR("Authorization"), tern_str(call->authorization), 0};
     fields[count++] = (struct tern_field){TERN_STR("X-Key"), tern_str(call->key), TERN_FIELD_SECRET};
     if (call->has_key)

@@ -244,6 +244,7 @@ void sim_play(const struct sim_options *options, struct sim_report *report)
     }
     fill(report);
     sim_policy_end();
+    sim_demand_end();
     sim_peers_end();
     sim_net_end();
     sim_files_end();

@@ -59,6 +59,13 @@ const struct tern_hedging *sim_policy_hedging(const struct sim_call *call, unsig
     return call->policed.has_own ? call->policed.own.hedging : sim_policy_site(call, origin)->effective.hedging;
 }
 
+const struct sim_identity *sim_policy_identity(const struct sim_call *call, unsigned origin)
+{
+    if (call->policed.has_own)
+        return call->policed.own.auth != NULL ? &call->policed.identity : NULL;
+    return sim_policy_site(call, origin)->effective_identity;
+}
+
 /* ---- plans ---- */
 
 static void plan_redirects(struct tern_redirects *redirects, struct tern_rand *rand)
@@ -177,9 +184,12 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
 {
     struct tern_policy *policy = &site->policy, *effective = &site->effective;
     struct sim_client *client = site->config->client;
+    char name[24];
 
-    if (base != NULL)
+    if (base != NULL) {
         *effective = base->effective;
+        site->effective_identity = base->effective_identity;
+    }
     site->rate = base != NULL ? base->rate : -1;
     site->hooks = (struct tern_hooks){sim_policy_on_request, sim_policy_on_response, sim_policy_on_error, site};
     policy->hooks = effective->hooks = &site->hooks;
@@ -205,6 +215,22 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
     plan_breaker(&site->breaker, rand);
     if (chance(rand, 300))
         policy->breaker = effective->breaker = &site->breaker;
+    snprintf(name, sizeof(name), "%u-%u-%u", client->number, client->configurations, site->pattern);
+    sim_identity_plan(&site->identity, site->config->tokens, name, rand);
+    if (chance(rand, 700)) {
+        policy->auth = effective->auth = &site->identity.auth;
+        site->effective_identity = &site->identity;
+    }
+}
+
+static void plan_tokens(struct sim_config *config)
+{
+    struct sim_client *client = config->client;
+
+    config->owns_tokens = client->config == NULL;
+    config->tokens = config->owns_tokens ? sim_alloc(SIM_TOKENS * sizeof(*config->tokens)) : client->config->tokens;
+    for (unsigned i = 0; i < SIM_TOKENS && config->owns_tokens; i++)
+        sim_token_init(&config->tokens[i], client);
 }
 
 struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_client_config *config)
@@ -218,6 +244,7 @@ struct sim_config *sim_policy_configure(struct sim_client *client, struct tern_c
     planned->client = client;
     if (chance(&rand, 500) && tern_jar_new(client->engine->engine, &planned->jar) != TERN_OK)
         planned->jar = NULL; /* no memory */
+    plan_tokens(planned);
     for (unsigned pattern = 0; pattern < PATTERNS && planned->site_count < SIM_SITES_MAX; pattern++) {
         struct sim_site *site = &planned->sites[planned->site_count];
 
@@ -267,6 +294,8 @@ void sim_policy_end(void)
         configs = config->next;
         if (config->owns_meters)
             sim_free(config->meters);
+        if (config->owns_tokens)
+            sim_free(config->tokens);
         sim_free(config);
     }
 }
@@ -277,6 +306,7 @@ void sim_policy_plan_call(struct sim_call *call)
 {
     struct sim_policed *policed = &call->policed;
     struct tern_rand rand;
+    char name[24];
 
     sim_stream(&rand, 'z', call->number);
     policed->has_own = chance(&rand, 200);
@@ -292,6 +322,10 @@ void sim_policy_plan_call(struct sim_call *call)
     plan_hedging(&policed->hedging, &rand);
     if (chance(&rand, 400))
         policed->own.hedging = &policed->hedging;
+    snprintf(name, sizeof(name), "own-%u", call->number);
+    sim_identity_plan(&policed->identity, NULL, name, &rand);
+    if (chance(&rand, 600))
+        policed->own.auth = &policed->identity.auth;
     policed->links[0] = (struct sim_link){.origin = call->origin,
                                           .hop = 1,
                                           .method = call->method,

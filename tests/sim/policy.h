@@ -9,6 +9,7 @@
 #define TERN_TESTS_SIM_POLICY_H
 
 #include "tern/tern.h"
+#include "tests/sim/identity.h"
 #include "tests/sim/server.h"
 
 #define SIM_SITES_MAX 4
@@ -34,6 +35,8 @@ struct sim_site {
     struct tern_decoding decoding;
     struct tern_hedging hedging;
     struct tern_breaker breaker;
+    struct sim_identity identity;
+    const struct sim_identity *effective_identity; /* or the client's own; NULL: none */
     struct tern_hooks hooks;
     struct tern_policy policy;    /* as it is configured */
     struct tern_policy effective; /* with what the client's own has */
@@ -55,7 +58,8 @@ struct sim_config {
     struct sim_client *client;
     struct tern_client *it;    /* once it has been configured so */
     struct sim_meters *meters; /* its */
-    bool owns_meters;
+    struct sim_token *tokens;  /* SIM_TOKENS, the same for all configurations of it */
+    bool owns_meters, owns_tokens;
     struct tern_jar *jar; /* of all its sites; NULL: none. The client's, once it has been given */
     struct sim_site sites[SIM_SITES_MAX];
     unsigned site_count;
@@ -77,6 +81,7 @@ struct sim_policed {
     struct sim_retries retries;
     struct tern_decoding decoding;
     struct tern_hedging hedging;
+    struct sim_identity identity;
     const struct sim_config *config; /* that it started under */
     struct sim_link links[SIM_LINKS_MAX];
     unsigned link_count;
@@ -85,6 +90,7 @@ struct sim_policed {
     bool is_open, has_response, has_error; /* the present attempt: what the hooks were told */
     bool is_racing;                        /* a second one is under way beside it: the next word is one's farewell */
     uint32_t hop, retries_of_hop, error_attempt;
+    uint32_t refusals; /* answers 401 on this hop */
     bool is_retrying;
     bool loops;             /* a redirect has led back: a hop's requests cannot be told from another's */
     unsigned asked_of;      /* the origin of the present attempt */
@@ -106,6 +112,7 @@ const struct tern_redirects *sim_policy_redirects(const struct sim_call *call, u
 const struct tern_decoding *sim_policy_decoding(const struct sim_call *call, unsigned origin);
 const struct tern_retries *sim_policy_retries(const struct sim_call *call, unsigned origin);
 const struct tern_hedging *sim_policy_hedging(const struct sim_call *call, unsigned origin);
+const struct sim_identity *sim_policy_identity(const struct sim_call *call, unsigned origin);
 
 /* With sim_users.is_gated no such address is ever connected to. */
 bool sim_policy_forbids(const struct tern_sockaddr *address);

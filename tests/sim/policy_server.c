@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "tests/sim/identity.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/user.h"
 
@@ -233,6 +234,8 @@ void sim_policy_plan_answer(struct sim_request *request)
 {
     if (sim_chance(400))
         set_cookie(request);
+    if (sim_demand_plan_answer(request))
+        return;
     if (sim_fault(SIM_FAULT_REDIRECT))
         redirect(request);
     else if (sim_fault(SIM_FAULT_OVERLOAD))

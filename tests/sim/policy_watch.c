@@ -86,6 +86,9 @@ static const struct tern_breaker_state *breaker_of(const struct sim_config *conf
 
 /* ---- calls ---- */
 
+/* Beside what retries may: those sent again, also of what answers a 401. */
+#define ATTEMPTS_MORE (SIM_REFUSALS_MAX * (1 + TERN_REPLAYS_MAX))
+
 static bool is_of(const struct sim_call *call, const struct tern_client *client)
 {
     return call->state == SIM_CALL_LIVE && call->policed.config->it == client;
@@ -114,7 +117,7 @@ uint32_t sim_policy_attempts_max(const struct sim_call *call)
     for (unsigned origin = 0; origin < SIM_ORIGINS_ALL; origin++)
         if (sim_policy_retries(call, origin) != NULL && sim_policy_retries(call, origin)->attempts_max > most)
             most = sim_policy_retries(call, origin)->attempts_max;
-    return 2 * (most + TERN_REPLAYS_MAX); /* each with a hedge */
+    return 2 * (most + ATTEMPTS_MORE); /* each with a hedge */
 }
 
 /* How often the redirects led away from where one did. */
@@ -260,11 +263,11 @@ void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
     SIM_CHECK(!policed->is_open || policed->has_response || policed->has_error || attempt->hedge,
               "on_request for call %u, and nothing was told of the attempt before", call->number);
     if (attempt->hop != policed->hop)
-        policed->retries_of_hop = 0;
+        policed->retries_of_hop = policed->refusals = 0;
     policed->hop = attempt->hop;
     SIM_CHECK(attempt->hop == 1 || (redirects != NULL && attempt->hop <= SIM_HOPS_MAX - 1), "call %u is at hop %u",
               call->number, attempt->hop);
-    SIM_CHECK(attempt->attempt <= 2 * ((retries != NULL ? retries->attempts_max : 1) + TERN_REPLAYS_MAX),
+    SIM_CHECK(attempt->attempt <= 2 * ((retries != NULL ? retries->attempts_max : 1) + ATTEMPTS_MORE),
               "call %u is at attempt %u", call->number, attempt->attempt);
     if (attempt->hedge)
         check_hedge(site, call, origin);
@@ -276,6 +279,8 @@ void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
     policed->retry_wait_ns = 0;
     check_rate(site, call, origin);
     check_breaker(site, call, origin);
+    if (!attempt->hedge)
+        sim_identity_check_attempt(call, attempt);
     sim_call_act(call);
 }
 
@@ -333,6 +338,8 @@ void sim_policy_on_response(void *user, const struct tern_attempt *attempt, cons
     policed->is_racing = false;
     policed->live_peak = policed->config->it->call_count;
     policed->retry_wait_ns = policed->has_response ? retry_wait_of(head) : 0;
+    policed->refusals += head->status == 401;
+    SIM_CHECK(policed->refusals <= SIM_REFUSALS_MAX, "call %u is refused %u times", call->number, policed->refusals);
     note_hold(user, call, origin, head);
     sim_call_act(call);
 }
@@ -361,7 +368,8 @@ void sim_policy_on_error(void *user, const struct tern_attempt *attempt, const s
     policed->has_error = !policed->is_racing;
     policed->is_racing = false;
     policed->error_attempt = attempt->attempt;
-    policed->live_peak = policed->config->it->call_count;
+    if (!policed->has_response) /* else it may be that its head was what decided */
+        policed->live_peak = policed->config->it->call_count;
     if (fault->error == TERN_EBREAKER)
         check_broken(user, call, origin);
     sim_check_output("a fault", fault->text, strlen(fault->text));

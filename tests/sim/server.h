@@ -89,10 +89,11 @@ void sim_tls_close_notify(struct sim_peer *peer);
 
 struct sim_field {
     const char *name; /* in lower case, as HTTP/2 has it */
-    char value[96];
+    char value[256];
 };
 
-#define SIM_FIELDS_MAX 8
+#define SIM_FIELDS_MAX 12
+#define SIM_SECRETS_MAX 8
 
 enum sim_framing { SIM_LENGTH, SIM_CHUNKED, SIM_UNTIL_CLOSE };
 
@@ -106,7 +107,8 @@ struct sim_answer {
     uint32_t sum;
     unsigned informational;
     bool has_trailers, closes;
-    bool is_early; /* before the request's end */
+    bool is_early;     /* before the request's end */
+    bool is_challenge; /* the request was not processed */
     bool is_rude, is_slow;
     uint64_t cut_at; /* TERN_OFF: not; a byte of the body behind which it breaks off */
     uint64_t delay_ns;
@@ -120,8 +122,10 @@ struct sim_request {
     struct sim_call *call; /* NULL: not known yet */
     unsigned link;         /* of the call's */
     int32_t stream;        /* h2 */
-    char method[16], host[64], path[64], shape[32], authorization[96], key[96], cookie[96], expect[16], user_agent[32],
+    char method[16], host[64], path[64], shape[32], authorization[512], key[96], cookie[96], expect[16], user_agent[32],
         accept_encoding[64];
+    char secrets[SIM_SECRETS_MAX][64]; /* whatever is secret in any field */
+    unsigned secret_count;
     bool has_id;
     unsigned id;
     uint64_t received; /* of the body */

@@ -72,10 +72,11 @@ struct sim_call {
     unsigned origin, shape;
     const char *method;
     bool is_safe_to_repeat; /* idempotent, or says so */
-    bool has_userinfo;      /* its credentials are in the URL */
+    bool has_userinfo;      /* its credentials are in the URL, */
+    bool has_field;         /* in a field, or else the policy's */
     bool has_key;           /* Idempotency-Key */
     bool says_close;
-    char url[160], path[32], id_text[16], shape_text[32], authorization[96], key[64];
+    char url[160], path[32], id_text[16], shape_text[32], secret[48], authorization[64], key[64];
     enum tern_body_kind body;
     uint64_t body_seed, body_len, body_at;
     bool body_lies; /* fails, or is not as long as it says */
@@ -109,7 +110,7 @@ struct sim_users {
     struct sim_engine engines[SIM_ENGINES_MAX];
     unsigned engine_count;
     struct sim_client clients[SIM_CLIENTS_MAX];
-    unsigned client_count, origin_count;
+    unsigned client_count, origin_count, token_count;
     bool is_gated;       /* every client's gate forbids some addresses */
     uint64_t horizon_ns; /* calls begin until then */
     struct sim_call calls[SIM_CALLS_MAX];

@@ -86,6 +86,9 @@ void sim_users_calm(void)
     sim.is_calm = true;
     for (unsigned i = 0; i < sim.call_count; i++)
         sim_call_calm(&sim_users.calls[i]);
+    for (unsigned i = 0; i < sim_users.client_count; i++)
+        for (unsigned token = 0; token < SIM_TOKENS && sim_users.clients[i].config != NULL; token++)
+            sim_token_calm(&sim_users.clients[i].config->tokens[token]);
 }
 
 /* ---- the end ---- */

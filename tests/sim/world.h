@@ -60,9 +60,14 @@
     X(CONFIGURE, "configure", 300) /* another configuration under way */                                               \
     X(CLOSE_CLIENT, "close-client", 100)                                                                               \
     X(REDIRECT, "redirect", 250)                                                                                       \
-    X(OVERLOAD, "overload", 150) /* 429 or 503, with how long to wait */                                               \
-    X(CODED, "coded", 500)       /* an answer in a content coding, to who takes it */                                  \
-    X(SPOILT, "spoilt", 50)      /* and that is not what its sum says */
+    X(OVERLOAD, "overload", 150)   /* 429 or 503, with how long to wait */                                             \
+    X(CODED, "coded", 500)         /* an answer in a content coding, to who takes it */                                \
+    X(SPOILT, "spoilt", 50)        /* and that is not what its sum says */                                             \
+    X(CHALLENGE, "challenge", 400) /* 401 to who does not say who it is */                                             \
+    X(STALE, "stale-nonce", 150)                                                                                       \
+    X(DENY, "deny", 150)             /* 401 to who does, and is right */                                               \
+    X(TOKEN_FAIL, "token-fail", 150) /* no token is to be had */                                                       \
+    X(TOKEN_LATE, "token-late", 500) /* or not at once */
 
 enum sim_fault {
 #define SIM_X(name, text, per_mille) SIM_FAULT_##name,
