@@ -262,8 +262,8 @@ static void on_informational(struct tern_exchange *exchange, const struct tern_h
 
     if (call->handlers.on_trace != NULL)
         tern_call_trace_head(call, head);
-    if (call->state != TERN_CALL_RUNNING)
-        return;
+    if (call->state != TERN_CALL_RUNNING || call->resume.fault.error != TERN_OK)
+        return; /* cancelled, or the user has been shown a head already */
     call->was_answered = true;
     if (call->handlers.on_informational != NULL)
         call->handlers.on_informational(call->user, call->id, head);

@@ -85,6 +85,23 @@ static void test_behind_an_informational_head(void **state)
     scenario_close(&s);
 }
 
+/* Behind the head that was shown there is no other of any kind. */
+static void test_with_an_informational_head(void **state)
+{
+    struct simio_peer *peer;
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &resuming);
+    call = break_off(&s, &get, HEAD_OF_10);
+    peer = scenario_accept(&s);
+    simio_say(peer, "HTTP/1.1 103 X\r\n\r\n" REST);
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | body 0123456789 | done");
+    scenario_close(&s);
+}
+
 static void test_off_until_asked_for(void **state)
 {
     const struct tern_retries retries = {.backoff_ns = 1};
@@ -312,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_body),
         cmocka_unit_test(test_behind_an_informational_head),
+        cmocka_unit_test(test_with_an_informational_head),
         cmocka_unit_test(test_off_until_asked_for),
         cmocka_unit_test(test_again_and_again),
         cmocka_unit_test(test_answers),
