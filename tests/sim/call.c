@@ -79,8 +79,8 @@ static void plan_credentials(struct sim_call *call)
     char port[8] = "", user[64] = "";
 
     snprintf(call->secret, sizeof(call->secret), "secret-o%u-c%u", call->origin, call->number);
-    call->has_userinfo = chance(call, 200);
-    call->has_field = !call->has_userinfo && chance(call, 250);
+    call->has_userinfo = chance(call, sim_users.is_guarded ? 100 : 250);
+    call->has_field = !call->has_userinfo && chance(call, sim_users.is_guarded ? 100 : 400);
     if (call->has_userinfo)
         snprintf(user, sizeof(user), "xx:%s@", call->secret);
     if (call->has_field)
@@ -113,7 +113,7 @@ void sim_call_plan(struct sim_call *call, unsigned number)
     call->origin = (unsigned)tern_rand_below(&call->rand, sim_users.origin_count);
     if (chance(call, 100))
         call->origin = (unsigned)tern_rand_below(&call->rand, SIM_ORIGINS_ALL);
-    call->method = methods[tern_rand_below(&call->rand, 10)];
+    call->method = methods[tern_rand_below(&call->rand, sim_users.is_broken ? 4 : 10)];
     call->is_safe_to_repeat = strcmp(call->method, "POST") != 0 && strcmp(call->method, "PATCH") != 0;
     if (!call->is_safe_to_repeat && chance(call, 200))
         call->is_safe_to_repeat = call->has_key = true;
@@ -388,6 +388,7 @@ static void on_head(void *user, tern_call_id id, const struct tern_head *head)
 
     SIM_CHECK(call->heads == 0, "a second on_head for call %u", call->number);
     call->heads++;
+    call->status = head->status;
     sim_note("call %u: head %u", call->number, head->status);
     sim_identity_check_refusal(call, head);
     read_answer(call, head);
@@ -497,7 +498,10 @@ static void check_result(const struct sim_call *call, const struct tern_result *
         return;
     SIM_CHECK(result->phase == TERN_PHASE_DONE && call->heads == 1, "call %u ends well in phase %d with %u heads",
               call->number, (int)result->phase, call->heads);
-    SIM_CHECK(result->received_body_bytes == (result->decoded ? sim_coded_len(call->received) : call->received),
+    SIM_CHECK(result->status == call->status, "call %u ends well with status %u, and was shown %u", call->number,
+              result->status, call->status);
+    SIM_CHECK(result->resumes > 0 ||
+                  result->received_body_bytes == (result->decoded ? sim_coded_len(call->received) : call->received),
               "call %u received %llu bytes and was shown %llu", call->number,
               (unsigned long long)result->received_body_bytes, (unsigned long long)call->received);
     SIM_CHECK(!call->answer_is_spoilt, "call %u ends well with a body that is not what its sum says", call->number);
@@ -551,6 +555,7 @@ static void on_response(void *user, tern_call_id id, const struct tern_response 
 
     if (head.status != 0) {
         call->heads++;
+        call->status = head.status;
         sim_identity_check_refusal(call, &head);
         read_answer(call, &head);
     }

@@ -85,7 +85,7 @@ static unsigned char coded_byte(const struct sim_answer *answer, uint64_t at)
 void sim_answer_fill(const struct sim_answer *answer, unsigned char *out, uint64_t at, size_t len)
 {
     if (!answer->is_coded) {
-        sim_pattern_fill(out, answer->body_seed, at, len);
+        sim_pattern_fill(out, answer->body_seed, answer->body_from + at, len);
         return;
     }
     for (size_t i = 0; i < len; i++)

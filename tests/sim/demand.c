@@ -438,7 +438,7 @@ bool sim_demand_plan_answer(struct sim_request *request)
         challenge(request, &demand, had, true);
         return true;
     }
-    if (sim_fault(is_right ? SIM_FAULT_DENY : SIM_FAULT_CHALLENGE)) {
+    if (sim_fault(is_right ? SIM_FAULT_DENY : SIM_FAULT_CHALLENGE) || (!is_right && sim_users.is_guarded)) {
         challenge(request, &demand, had, false);
         refuse_token(request, &is);
         return true;

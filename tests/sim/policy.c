@@ -92,6 +92,7 @@ static void plan_retries(struct sim_retries *retries, struct sim_client *client,
                                                .unsafe_too = chance(rand, 150),
                                                .budget_percent = client->budget_percent,
                                                .budget_min = client->budget_min,
+                                               .resume = chance(rand, 800),
                                                .on_retry = sim_policy_on_retry}};
     if (chance(rand, 300)) {
         retries->config.statuses = statuses;
@@ -201,7 +202,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
         policy->redirects = effective->redirects = &site->redirects;
     plan_retries(&site->retries, client, rand);
     site->retries.config.user = &site->retries;
-    if (chance(rand, 500))
+    if (chance(rand, sim_users.is_broken ? 800 : 500))
         policy->retries = effective->retries = &site->retries.config;
     plan_hedging(&site->hedging, rand);
     if (chance(rand, 400))
@@ -217,7 +218,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
         policy->breaker = effective->breaker = &site->breaker;
     snprintf(name, sizeof(name), "%u-%u-%u", client->number, client->configurations, site->pattern);
     sim_identity_plan(&site->identity, site->config->tokens, name, rand);
-    if (chance(rand, 700)) {
+    if (chance(rand, sim_users.is_guarded ? 900 : 400)) {
         policy->auth = effective->auth = &site->identity.auth;
         site->effective_identity = &site->identity;
     }

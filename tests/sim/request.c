@@ -48,6 +48,8 @@ void sim_request_field(struct sim_request *request, const char *name, size_t nam
         {"expect", request->expect, sizeof(request->expect)},
         {"user-agent", request->user_agent, sizeof(request->user_agent)},
         {"accept-encoding", request->accept_encoding, sizeof(request->accept_encoding)},
+        {"range", request->range, sizeof(request->range)},
+        {"if-range", request->if_range, sizeof(request->if_range)},
     };
 
     sim_demand_scan(request, name, name_len);
@@ -207,7 +209,7 @@ static void plan(struct sim_request *request)
     answer->is_early = sim_fault(SIM_FAULT_IMPATIENT);
     answer->closes = sim_fault(SIM_FAULT_GOAWAY);
     answer->wire_len = answer->body_len;
-    if (strstr(request->accept_encoding, "deflate") != NULL && sim_fault(SIM_FAULT_CODED)) {
+    if (!sim_part_plan(request) && strstr(request->accept_encoding, "deflate") != NULL && sim_fault(SIM_FAULT_CODED)) {
         bool is_spoilt = sim_fault(SIM_FAULT_SPOILT);
 
         sim_answer_code(answer, is_spoilt);
@@ -215,7 +217,7 @@ static void plan(struct sim_request *request)
         if (is_spoilt)
             sim_answer_field(answer, "x-spoilt", "yes");
     }
-    if (sim_fault(SIM_FAULT_CUT))
+    if (answer->cut_at == TERN_OFF && sim_fault(SIM_FAULT_CUT))
         answer->cut_at = sim_below(answer->wire_len + 1);
     if (answer->is_slow)
         answer->delay_ns = sim_some_time(2 * TERN_S);

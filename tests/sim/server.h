@@ -101,7 +101,8 @@ enum sim_framing { SIM_LENGTH, SIM_CHUNKED, SIM_UNTIL_CLOSE };
 struct sim_answer {
     unsigned status;
     enum sim_framing framing;
-    uint64_t body_len, body_seed; /* of the content */
+    uint64_t body_len, body_seed; /* of the content, */
+    uint64_t body_from;           /* which begins there in that of the seed */
     uint64_t wire_len;            /* of the body, which may be the content in a coding */
     bool is_coded;
     uint32_t sum;
@@ -123,7 +124,7 @@ struct sim_request {
     unsigned link;         /* of the call's */
     int32_t stream;        /* h2 */
     char method[16], host[64], path[64], shape[32], authorization[512], key[96], cookie[96], expect[16], user_agent[32],
-        accept_encoding[64];
+        accept_encoding[64], range[48], if_range[48];
     char secrets[SIM_SECRETS_MAX][64]; /* whatever is secret in any field */
     unsigned secret_count;
     bool has_id;
@@ -147,6 +148,11 @@ void sim_request_end(struct sim_request *request);
 void sim_request_refuse(struct sim_request *request);
 bool sim_answer_has_body(const struct sim_request *request);
 void sim_answer_field(struct sim_answer *answer, const char *name, const char *format, ...) TERN_PRINTF(3, 4);
+
+/* ---- parts (part.c) ---- */
+
+/* Perhaps an answer with a body that could be gone on with, or the rest of one. */
+bool sim_part_plan(struct sim_request *request);
 
 /* ---- content codings (coding.c) ---- */
 

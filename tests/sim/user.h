@@ -95,6 +95,7 @@ struct sim_call {
     /* What came of it. */
     bool is_paused, is_cancelled;
     uint32_t heads, informational;
+    unsigned status;
     bool got_trailers;
     uint64_t received, owed;
     uint64_t answer_seed, answer_len; /* answer_len TERN_OFF: until the close */
@@ -112,6 +113,8 @@ struct sim_users {
     struct sim_client clients[SIM_CLIENTS_MAX];
     unsigned client_count, origin_count, token_count;
     bool is_gated;       /* every client's gate forbids some addresses */
+    bool is_guarded;     /* all ask who is there, */
+    bool is_broken;      /* or most bodies could be gone on with */
     uint64_t horizon_ns; /* calls begin until then */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t live, started, ended, refused;
