@@ -85,7 +85,7 @@ static void plan_retries(struct sim_retries *retries, struct sim_client *client,
     static const uint16_t statuses[] = {500, 503, 429};
 
     *retries = (struct sim_retries){.client = client,
-                                    .config = {.attempts_max = 1 + (uint32_t)tern_rand_below(rand, 5),
+                                    .config = {.attempts_max = 1 + (uint32_t)tern_rand_below(rand, 6),
                                                .backoff_ns = 1 + tern_rand_below(rand, 200 * TERN_MS),
                                                .backoff_max_ns = 1 + tern_rand_below(rand, 2 * TERN_S),
                                                .retry_after_max_ns = 1 + tern_rand_below(rand, 20 * TERN_S),
@@ -211,7 +211,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
         site->rate = (int)tern_rand_below(rand, SIM_RATES);
         policy->rate = effective->rate = &client->rates[site->rate];
     }
-    if (chance(rand, 400))
+    if (chance(rand, sim_users.is_broken ? 100 : 400))
         policy->decoding = effective->decoding = &site->decoding;
     plan_breaker(&site->breaker, rand);
     if (chance(rand, 300))

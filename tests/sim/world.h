@@ -68,8 +68,8 @@
     X(DENY, "deny", 150)               /* 401 to who does, and is right */                                             \
     X(TOKEN_FAIL, "token-fail", 150)   /* no token is to be had */                                                     \
     X(TOKEN_LATE, "token-late", 500)   /* or not at once */                                                            \
-    X(BREAK, "break-off", 400)         /* an answer that can be gone on with breaks off */                             \
-    X(OTHER_RANGE, "other-range", 300) /* and what comes then is not the rest of it */
+    X(BREAK, "break-off", 700)         /* an answer that can be gone on with breaks off */                             \
+    X(OTHER_RANGE, "other-range", 500) /* and what comes then is not the rest of it */
 
 enum sim_fault {
 #define SIM_X(name, text, per_mille) SIM_FAULT_##name,
