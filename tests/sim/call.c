@@ -122,7 +122,7 @@ void sim_call_plan(struct sim_call *call, unsigned number)
     plan_credentials(call);
     plan_timeouts(call);
     sim_policy_plan_call(call);
-    call->credits = chance(call, sim_users.is_broken ? 100 : 300);
+    call->credits = chance(call, sim_users.is_broken ? 50 : 300);
     call->is_fresh = chance(call, 80);
     call->has_priority = chance(call, 200);
     call->priority.urgency = (uint8_t)tern_rand_below(&call->rand, 8);

@@ -166,13 +166,13 @@ bool sim_part_plan(struct sim_request *request)
     } else {
         seed = check_range(request, &at);
         sim_note("call %u asks for the rest from byte %llu on", request->call->number, (unsigned long long)at);
-        if (at == len_of(seed) || sim_fault(SIM_FAULT_OTHER_RANGE))
+        if (at == len_of(seed) || sim_fault(SIM_FAULT_OTHER_RANGE) || sim_fault(SIM_FAULT_OTHER_RANGE))
             put_other(request, seed, at);
         else
             put_part(answer, seed, at, len_of(seed) - 1, len_of(seed));
     }
     answer->wire_len = answer->body_len;
-    if (sim_fault(SIM_FAULT_BREAK))
+    if (sim_fault(SIM_FAULT_BREAK) || (sim_users.is_broken && sim_fault(SIM_FAULT_BREAK)))
         answer->cut_at = sim_below(answer->wire_len + 1);
     return true;
 }

@@ -85,14 +85,14 @@ static void plan_retries(struct sim_retries *retries, struct sim_client *client,
     static const uint16_t statuses[] = {500, 503, 429};
 
     *retries = (struct sim_retries){.client = client,
-                                    .config = {.attempts_max = 1 + (uint32_t)tern_rand_below(rand, 6),
+                                    .config = {.attempts_max = 1 + (uint32_t)tern_rand_below(rand, 8),
                                                .backoff_ns = 1 + tern_rand_below(rand, 200 * TERN_MS),
                                                .backoff_max_ns = 1 + tern_rand_below(rand, 2 * TERN_S),
                                                .retry_after_max_ns = 1 + tern_rand_below(rand, 20 * TERN_S),
                                                .unsafe_too = chance(rand, 150),
                                                .budget_percent = client->budget_percent,
                                                .budget_min = client->budget_min,
-                                               .resume = chance(rand, 800),
+                                               .resume = chance(rand, sim_users.is_broken ? 950 : 500),
                                                .on_retry = sim_policy_on_retry}};
     if (chance(rand, 300)) {
         retries->config.statuses = statuses;
@@ -168,7 +168,7 @@ void sim_policy_plan_client(struct sim_client *client, struct tern_rand *rand)
     static const char *const groups[SIM_RATES] = {"a", "b", NULL};
 
     client->budget_percent = 1 + (uint32_t)tern_rand_below(rand, 60);
-    client->budget_min = 1 + (uint32_t)tern_rand_below(rand, 5);
+    client->budget_min = 1 + (uint32_t)tern_rand_below(rand, sim_users.is_broken ? 20 : 5);
     for (unsigned i = 0; i < SIM_RATES; i++)
         client->rates[i] =
             (struct tern_rate){.calls = 1 + (uint32_t)tern_rand_below(rand, 20),
@@ -202,7 +202,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
         policy->redirects = effective->redirects = &site->redirects;
     plan_retries(&site->retries, client, rand);
     site->retries.config.user = &site->retries;
-    if (chance(rand, sim_users.is_broken ? 800 : 500))
+    if (chance(rand, sim_users.is_broken ? 950 : 500))
         policy->retries = effective->retries = &site->retries.config;
     plan_hedging(&site->hedging, rand);
     if (chance(rand, 400))
@@ -316,7 +316,7 @@ void sim_policy_plan_call(struct sim_call *call)
     policed->retries.config.user = &policed->retries;
     if (chance(&rand, 600))
         policed->own.redirects = &policed->redirects;
-    if (chance(&rand, 600))
+    if (chance(&rand, sim_users.is_broken ? 900 : 600))
         policed->own.retries = &policed->retries.config;
     if (chance(&rand, 400))
         policed->own.decoding = &policed->decoding;
