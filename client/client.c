@@ -173,6 +173,7 @@ enum tern_error tern_client_configure(struct tern_client *client, const struct t
     error = tern_settings_new(client->engine, config, &client->seams, &settings, why);
     if (error != TERN_OK)
         return error;
+    tern_dns_follow(settings->own.profile->dns, client->settings->own.profile->dns);
     tern_settings_release(client->settings);
     client->settings = settings;
     tern_pool_set_limits(&client->pool, &settings->own.profile->config.limits);

@@ -12,6 +12,12 @@
 #include "dns/peers.h"
 #include "dns/source.h"
 
+/* What is known of addresses, by one user after the other (tern_dns_follow). */
+struct known {
+    struct tern_dns_peers peers;
+    uint32_t users;
+};
+
 struct tern_dns {
     struct tern_engine *engine;
     struct tern_resolver *resolver;
@@ -19,7 +25,7 @@ struct tern_dns {
     struct tern_hosts_file hosts;
     struct tern_list waiting; /* lookups that wait for the hosts file: tern_lookup.waiting */
     struct tern_dns_cache cache;
-    struct tern_dns_peers peers;
+    struct known *known;
     struct tern_dns_stats stats;
     uint32_t lookups; /* not IDLE */
 };
@@ -59,7 +65,7 @@ static struct tern_sockaddr lookup_sockaddr(const struct tern_lookup *lookup, co
 static void lookup_judge(struct tern_lookup *lookup, struct tern_dns_address *address)
 {
     struct tern_sockaddr where = lookup_sockaddr(lookup, address);
-    const struct tern_dns_peer *peer = tern_dns_peers_find(&lookup->dns->peers, &where);
+    const struct tern_dns_peer *peer = tern_dns_peers_find(&lookup->dns->known->peers, &where);
     uint64_t now_ns = tern_engine_now(lookup->dns->engine);
 
     tern_dns_find_source(lookup->dns->engine, address);
@@ -520,7 +526,7 @@ bool tern_lookup_next(struct tern_lookup *lookup, struct tern_sockaddr *out)
         return false;
     lookup_order(lookup);
     *out = lookup_sockaddr(lookup, &lookup->addresses[lookup->taken++]);
-    tern_dns_peers_dialled(&lookup->dns->peers, out);
+    tern_dns_peers_dialled(&lookup->dns->known->peers, out);
     return true;
 }
 
@@ -562,18 +568,45 @@ void tern_lookup_cancel(struct tern_lookup *lookup)
 
 /* ---- the whole ---- */
 
+static struct known *known_new(struct tern_hash_seed seed)
+{
+    struct known *known = tern_mem_calloc(1, sizeof(*known));
+
+    if (known == NULL)
+        return NULL;
+    known->users = 1;
+    tern_dns_peers_init(&known->peers, seed);
+    return known;
+}
+
+static void known_release(struct known *known)
+{
+    if (--known->users > 0)
+        return;
+    tern_dns_peers_deinit(&known->peers);
+    tern_mem_free(known);
+}
+
+void tern_dns_follow(struct tern_dns *dns, const struct tern_dns *former)
+{
+    former->known->users++;
+    known_release(dns->known);
+    dns->known = former->known;
+}
+
 enum tern_error tern_dns_new(struct tern_engine *engine, const struct tern_dns_config *config,
                              struct tern_resolver *resolver, struct tern_dns **out, struct tern_fault *why)
 {
     struct tern_dns *dns = tern_mem_calloc(1, sizeof(*dns));
     enum tern_error error;
 
-    if (dns == NULL)
+    if (dns == NULL || (dns->known = known_new(engine->hash_seed)) == NULL) {
+        tern_mem_free(dns);
         return tern_fault_plain(why, TERN_ENOMEM);
+    }
     dns->engine = engine;
     tern_list_init(&dns->waiting);
     tern_dns_cache_init(&dns->cache, engine->hash_seed);
-    tern_dns_peers_init(&dns->peers, engine->hash_seed);
     if ((error = tern_dns_settings_init(&dns->settings, config, why)) != TERN_OK)
         goto no_settings;
     error = tern_hosts_file_init(&dns->hosts, engine, dns->settings.hosts_path, on_hosts_checked);
@@ -592,6 +625,7 @@ no_resolver:
     tern_dns_settings_deinit(&dns->settings);
 no_settings:
     tern_dns_cache_deinit(&dns->cache);
+    known_release(dns->known);
     tern_mem_free(dns);
     return error;
 }
@@ -603,7 +637,7 @@ void tern_dns_free(struct tern_dns *dns)
     TERN_ASSERT(dns->lookups == 0);
     dns->resolver->ops->free(dns->resolver);
     tern_dns_cache_deinit(&dns->cache);
-    tern_dns_peers_deinit(&dns->peers);
+    known_release(dns->known);
     tern_hosts_file_deinit(&dns->hosts);
     tern_dns_settings_deinit(&dns->settings);
     tern_mem_free(dns);
@@ -612,18 +646,18 @@ void tern_dns_free(struct tern_dns *dns)
 void tern_dns_failed(struct tern_dns *dns, const struct tern_sockaddr *address)
 {
     if (dns->settings.failed_ns != 0)
-        tern_dns_peers_set_failed(&dns->peers, address,
+        tern_dns_peers_set_failed(&dns->known->peers, address,
                                   tern_u64_add_sat(tern_engine_now(dns->engine), dns->settings.failed_ns));
 }
 
 void tern_dns_worked(struct tern_dns *dns, const struct tern_sockaddr *address)
 {
-    tern_dns_peers_set_failed(&dns->peers, address, 0);
+    tern_dns_peers_set_failed(&dns->known->peers, address, 0);
 }
 
 void tern_dns_set_aside(struct tern_dns *dns, const struct tern_sockaddr *address, uint64_t until_ns)
 {
-    tern_dns_peers_set_aside(&dns->peers, address, until_ns);
+    tern_dns_peers_set_aside(&dns->known->peers, address, until_ns);
 }
 
 const struct tern_dns_stats *tern_dns_stats(const struct tern_dns *dns)

@@ -53,6 +53,9 @@ TERN_MUST_USE enum tern_error tern_dns_new(struct tern_engine *engine, const str
 /* Every lookup has been cancelled. May be called from a lookup's on_change. NULL is ignored. */
 void tern_dns_free(struct tern_dns *dns);
 
+/* dns takes the place of former, on the same engine: what one learns of addresses below, the other knows. */
+void tern_dns_follow(struct tern_dns *dns, const struct tern_dns *former);
+
 /* The address, which a lookup gave, could not be connected to or went silent: for failed_ns it comes last. Or it works:
  * that is forgotten. */
 void tern_dns_failed(struct tern_dns *dns, const struct tern_sockaddr *address);

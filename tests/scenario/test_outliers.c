@@ -268,6 +268,43 @@ static void test_overrides_leave_no_choice(void **state)
     scenario_close(&o.s);
 }
 
+static void configure(struct origin *o, const struct tern_breaker *breaker)
+{
+    const struct tern_policy policy = {.breaker = breaker};
+    const struct tern_client_config config = {.policy = &policy, .limits = {.idle_ns = 3600 * TERN_S}};
+
+    o->s.servers = NULL; /* the new ones' */
+    assert_int_equal(tern_client_configure(o->s.client, &config, NULL), TERN_OK);
+    fakedns_answer(o->s.servers, "a.test", "192.0.2.1 192.0.2.2", 3600);
+}
+
+/* What is known of addresses outlasts a configuration: those that were set aside before, and those whose connections
+ * were made before. */
+static void test_configured_anew(void **state)
+{
+    const struct tern_breaker breaker = {.failures = 100, .address_failures = 1};
+    struct origin o;
+
+    (void)state;
+    open_breaker(&o, &breaker, 2, 1);
+    assert_string_equal(call_fresh(&o)->result.remote, ONE);
+    assert_int_equal(set_aside(&o), 1);
+    configure(&o, &breaker);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(call_fresh(&o)->result.remote, TWO);
+    scenario_close(&o.s);
+
+    open_breaker(&o, &breaker, 2, 0);
+    call_at_once(&o, 2); /* a connection to each */
+    configure(&o, &breaker);
+    o.servers[0].answer = BADLY;
+    call_at_once(&o, 2);
+    assert_int_equal(set_aside(&o), 1);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(call_fresh(&o)->result.remote, TWO);
+    scenario_close(&o.s);
+}
+
 /* A shared connection drains: what it carries finishes, what comes goes elsewhere. */
 static void test_a_shared_connection_drains(void **state)
 {
@@ -377,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_broken_connections_count),
         cmocka_unit_test(test_better_than_nothing),
         cmocka_unit_test(test_overrides_leave_no_choice),
+        cmocka_unit_test(test_configured_anew),
         cmocka_unit_test(test_a_shared_connection_drains),
         cmocka_unit_test(test_cancel_from_the_trace),
     };
