@@ -113,7 +113,7 @@ void sim_call_plan(struct sim_call *call, unsigned number)
     call->origin = (unsigned)tern_rand_below(&call->rand, sim_users.origin_count);
     if (chance(call, 100))
         call->origin = (unsigned)tern_rand_below(&call->rand, SIM_ORIGINS_ALL);
-    call->method = methods[tern_rand_below(&call->rand, sim_users.is_broken ? 4 : 10)];
+    call->method = methods[tern_rand_below(&call->rand, sim_users.is_broken ? 3 : 10)];
     call->is_safe_to_repeat = strcmp(call->method, "POST") != 0 && strcmp(call->method, "PATCH") != 0;
     if (!call->is_safe_to_repeat && chance(call, 200))
         call->is_safe_to_repeat = call->has_key = true;

@@ -34,6 +34,7 @@ static void check_client(const struct sim_client *client)
 
     tern_pool_check(pool);
     sim_policy_check(client);
+    sim_aside_check(client);
     check_connections(pool);
     SIM_CHECK(pool->connection_count <= client->connections_max, "client %u has %u connections of %u", client->number,
               pool->connection_count, client->connections_max);
@@ -245,6 +246,7 @@ void sim_play(const struct sim_options *options, struct sim_report *report)
     fill(report);
     sim_policy_end();
     sim_demand_end();
+    sim_aside_end();
     sim_peers_end();
     sim_net_end();
     sim_files_end();

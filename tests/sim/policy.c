@@ -117,6 +117,10 @@ static void plan_breaker(struct tern_breaker *breaker, struct tern_rand *rand)
                                      .probes = 1 + (uint32_t)tern_rand_below(rand, 3),
                                      .address_failures = (uint32_t)tern_rand_below(rand, 4),
                                      .address_ns = 1 + tern_rand_below(rand, 2 * TERN_S)};
+    if (sim_users.is_ailing && chance(rand, 700)) { /* it is to bear what its address does */
+        breaker->failures = 50;
+        breaker->window_calls_min = 50;
+    }
 }
 
 static bool is_forbidden(const char *address)
@@ -214,7 +218,9 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
     if (chance(rand, sim_users.is_broken ? 100 : 400))
         policy->decoding = effective->decoding = &site->decoding;
     plan_breaker(&site->breaker, rand);
-    if (chance(rand, 300))
+    if (client->open_ns_min == 0 || site->breaker.open_ns < client->open_ns_min)
+        client->open_ns_min = site->breaker.open_ns;
+    if (chance(rand, sim_users.is_ailing ? 800 : 300))
         policy->breaker = effective->breaker = &site->breaker;
     snprintf(name, sizeof(name), "%u-%u-%u", client->number, client->configurations, site->pattern);
     sim_identity_plan(&site->identity, site->config->tokens, name, rand);

@@ -16,6 +16,7 @@
 #define SIM_RATES 3 /* a client's rates: their numbers stay, which hosts have them changes */
 #define SIM_LINKS_MAX 40
 #define SIM_HOPS_MAX 16
+#define SIM_ATTEMPTS_KEPT 16
 
 struct sim_client;
 struct sim_call;
@@ -87,6 +88,7 @@ struct sim_policed {
     unsigned link_count;
     uint32_t processed[SIM_HOPS_MAX];      /* by hop: how often the servers did */
     uint32_t asked, seen;                  /* attempts that began, requests that arrived */
+    uint64_t had[SIM_ATTEMPTS_KEPT];       /* of the body, when the latest of them did */
     bool is_open, has_response, has_error; /* the present attempt: what the hooks were told */
     bool is_racing;                        /* a second one is under way beside it: the next word is one's farewell */
     uint32_t hop, retries_of_hop, error_attempt;
@@ -117,8 +119,11 @@ const struct sim_identity *sim_policy_identity(const struct sim_call *call, unsi
 /* With sim_users.is_gated no such address is ever connected to. */
 bool sim_policy_forbids(const struct tern_sockaddr *address);
 
-/* What must hold of a client between steps: what its calls hold of it adds up. */
+/* What must hold of a client between steps: what its calls hold of it adds up; */
 void sim_policy_check(const struct sim_client *client);
+/* its breakers go from phase to phase as they may, and addresses that are set aside are left alone (aside.c). */
+void sim_aside_check(const struct sim_client *client);
+void sim_aside_end(void);
 
 /* ---- calls (call.c asks) ---- */
 

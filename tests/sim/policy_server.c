@@ -234,7 +234,7 @@ void sim_policy_plan_answer(struct sim_request *request)
 {
     if (sim_chance(400))
         set_cookie(request);
-    if ((sim_users.is_broken && sim_chance(700)) || sim_demand_plan_answer(request))
+    if ((sim_users.is_broken && sim_chance(850)) || sim_demand_plan_answer(request))
         return;
     if (sim_fault(SIM_FAULT_REDIRECT))
         redirect(request);

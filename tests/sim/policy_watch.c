@@ -274,7 +274,7 @@ void sim_policy_on_request(void *user, const struct tern_attempt *attempt)
     policed->is_racing = attempt->hedge;
     policed->is_open = true;
     policed->has_response = policed->has_error = false;
-    policed->asked++;
+    policed->had[policed->asked++ % SIM_ATTEMPTS_KEPT] = call->received;
     policed->asked_of = origin;
     policed->retry_wait_ns = 0;
     check_rate(site, call, origin);

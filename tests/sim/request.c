@@ -187,6 +187,14 @@ static uint64_t some_length(struct tern_rand *rand)
     }
 }
 
+static bool is_ailing(const struct sim_peer *peer)
+{
+    char text[TERN_SOCKADDR_TEXT_MAX];
+
+    tern_sockaddr_print(&peer->socket->address, text, sizeof(text));
+    return sim_users.is_ailing && (strstr(text, ".1:") != NULL || strstr(text, "::1]") != NULL);
+}
+
 static void plan(struct sim_request *request)
 {
     static const unsigned statuses[] = {200, 200, 200, 200, 201, 204, 304, 404, 500, 503};
@@ -208,6 +216,8 @@ static void plan(struct sim_request *request)
     answer->is_slow = sim_fault(SIM_FAULT_SLOW);
     answer->is_early = sim_fault(SIM_FAULT_IMPATIENT);
     answer->closes = sim_fault(SIM_FAULT_GOAWAY);
+    if (is_ailing(request->peer) && sim_fault(SIM_FAULT_AILING))
+        answer->status = 503;
     answer->wire_len = answer->body_len;
     if (!sim_part_plan(request) && strstr(request->accept_encoding, "deflate") != NULL && sim_fault(SIM_FAULT_CODED)) {
         bool is_spoilt = sim_fault(SIM_FAULT_SPOILT);

@@ -51,6 +51,7 @@ struct sim_client {
     struct sim_config *config;
     unsigned configurations; /* planned */
     uint32_t budget_percent, budget_min;
+    uint64_t open_ns_min; /* of all its breakers */
     struct tern_rate rates[SIM_RATES];
 };
 
@@ -114,7 +115,8 @@ struct sim_users {
     unsigned client_count, origin_count, token_count;
     bool is_gated;       /* every client's gate forbids some addresses */
     bool is_guarded;     /* all ask who is there, */
-    bool is_broken;      /* or most bodies could be gone on with */
+    bool is_broken;      /* or most bodies could be gone on with, */
+    bool is_ailing;      /* or one address of each origin is worse than the others */
     uint64_t horizon_ns; /* calls begin until then */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t live, started, ended, refused;

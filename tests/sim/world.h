@@ -69,7 +69,8 @@
     X(TOKEN_FAIL, "token-fail", 150)   /* no token is to be had */                                                     \
     X(TOKEN_LATE, "token-late", 500)   /* or not at once */                                                            \
     X(BREAK, "break-off", 700)         /* an answer that can be gone on with breaks off */                             \
-    X(OTHER_RANGE, "other-range", 500) /* and what comes then is not the rest of it */
+    X(OTHER_RANGE, "other-range", 700) /* and what comes then is not the rest of it */                                 \
+    X(AILING, "ailing", 600)           /* 503 from an address of which that is known */
 
 enum sim_fault {
 #define SIM_X(name, text, per_mille) SIM_FAULT_##name,
