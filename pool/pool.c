@@ -304,8 +304,8 @@ void tern_pool_coalesced(struct tern_dial *dial, struct tern_conn *conn)
     struct tern_bucket *bucket = dial->bucket;
     struct tern_exchange *exchange;
 
-    tern_waiters_return(dial);
     unlink_dial(dial);
+    tern_waiters_return(dial);
     tern_pool_unidle(pool, conn);
     while (conn->state != TERN_CONN_CLOSED && tern_conn_room(conn) > 0 &&
            (exchange = tern_waiters_first(bucket, conn)) != NULL && exchange->profile->config.h2_coalesce) {
@@ -323,8 +323,8 @@ void tern_pool_dial_crowded(struct tern_dial *dial, const struct tern_crowd *cro
     struct tern_bucket *bucket = dial->bucket;
 
     dial->pool->stats->connections_failed += dial->exchange == NULL; /* nobody waits on */
-    tern_waiters_return(dial);
     unlink_dial(dial);
+    tern_waiters_return(dial);
     tern_addresses_crowded(bucket, crowd);
     tern_pool_lost(dial->pool, bucket);
 }

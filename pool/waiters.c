@@ -35,6 +35,15 @@ static void marry(struct tern_dial *dial)
     tern_exchange_watch(exchange);
 }
 
+/* The same with one that is nobody's, if there is one. */
+static void adopt(struct tern_bucket *bucket)
+{
+    struct tern_dial *dial = TERN_CONTAINER_OF(bucket->dials.next, struct tern_dial, node);
+
+    if (!tern_list_is_empty(&bucket->dials) && dial->exchange == NULL)
+        marry(dial);
+}
+
 static void orphan(struct tern_dial *dial)
 {
     dial->exchange = NULL;
@@ -45,7 +54,6 @@ static void orphan(struct tern_dial *dial)
 void tern_waiters_add(struct tern_bucket *bucket, struct tern_exchange *exchange)
 {
     struct tern_pool *pool = bucket->pool;
-    struct tern_dial *dial = TERN_CONTAINER_OF(bucket->dials.next, struct tern_dial, node);
 
     exchange->state = TERN_EXCHANGE_WAITING;
     exchange->bucket = bucket;
@@ -57,8 +65,7 @@ void tern_waiters_add(struct tern_bucket *bucket, struct tern_exchange *exchange
     pool->waiter_count++;
     pool->undialled_count++;
     exchange->watchdog.waiting_ns = pool->engine->now_ns;
-    if (!tern_list_is_empty(&bucket->dials) && dial->exchange == NULL)
-        marry(dial);
+    adopt(bucket);
     tern_waiters_review(bucket);
 }
 
@@ -147,17 +154,7 @@ void tern_waiters_return(struct tern_dial *dial)
     last->watchdog.dialling_ns = 0;
     last->watchdog.waiting_ns = last->begun_ns; /* from the start, or it could go round for ever */
     tern_exchange_watch(last);
-    /* Nobody's stand in front. This dial is among them until its owner takes it off. */
-    TERN_LIST_FOREACH(node, &bucket->dials) {
-        struct tern_dial *nobodys = TERN_CONTAINER_OF(node, struct tern_dial, node);
-
-        if (nobodys->exchange != NULL)
-            break;
-        if (nobodys != dial) {
-            marry(nobodys);
-            break;
-        }
-    }
+    adopt(bucket);
 }
 
 /* ---- turns ---- */

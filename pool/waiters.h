@@ -26,7 +26,8 @@ struct tern_exchange *tern_waiters_first(const struct tern_bucket *bucket, const
  * was gets the other's. Returns that waiter, or NULL if none is left. */
 struct tern_exchange *tern_waiters_hand_over(struct tern_dial *dial);
 
-/* The dial ends with nothing to blame on its waiter, who waits on without one. */
+/* The dial, which is off its bucket's list, ends with nothing to blame on its waiter, who waits on: for one that is
+ * nobody's, or without. */
 void tern_waiters_return(struct tern_dial *dial);
 
 /* Something of the bucket has changed: is it hungry now? */

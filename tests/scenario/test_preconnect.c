@@ -77,6 +77,30 @@ static void test_call_takes_over_the_dial(void **state)
     scenario_close(&s);
 }
 
+/* Of two for one address the second finds it full. Its call does not stand without one then: it takes the first. */
+static void test_a_call_changes_over(void **state)
+{
+    const struct tern_client_config config = {.limits = {.connections_per_address_max = 1}};
+    struct scenario s;
+    struct seen *call;
+
+    (void)state;
+    scenario_open(&s, &config);
+    simio_connect_takes(s.sim, SCENARIO_ADDRESS, TERN_S);
+    preconnect(&s, 2);
+    call = scenario_start_only(&s, &(struct tern_request){.url = TERN_STR("http://a.test/")}); /* has the latest */
+    scenario_run(&s, TERN_S / 2);
+    assert_int_equal(scenario_stats(&s).connections_dialling, 1);
+    assert_int_equal(scenario_stats(&s).calls_waiting, 1);
+    scenario_run(&s, TERN_S);
+    answer(scenario_accept(&s));
+    scenario_run(&s, 0);
+    seen_is(call, "head 200 | done");
+    assert_int_equal(call->result.times.tcp_ns, TERN_S);
+    assert_int_equal(simio_connects(s.sim, SCENARIO_ADDRESS), 1);
+    scenario_close(&s);
+}
+
 static void test_limits_hold(void **state)
 {
     static const struct {
@@ -371,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_find_connections),
         cmocka_unit_test(test_call_takes_over_the_dial),
+        cmocka_unit_test(test_a_call_changes_over),
         cmocka_unit_test(test_limits_hold),
         cmocka_unit_test(test_no_idle_connection_gives_way),
         cmocka_unit_test(test_failures_are_counted),
