@@ -210,7 +210,7 @@ static void test_it_goes_where_calls_go(void **state)
     assert_int_equal(simio_counts(s.sim).sockets, 1);
     scenario_close(&s);
 
-    scenario_open(&s, &(struct tern_client_config){.policy = &strict});
+    scenario_open(&s, &(struct tern_client_config){.policy = &strict, .tls = {.insecure = true}});
     simio_listen(s.sim, "192.0.2.1:443");
     assert_int_equal(tern_client_hsts_load(s.client, TERN_STR("a.test \"unlimited\"\n"), NULL), TERN_OK);
     preconnect(&s, 1);
