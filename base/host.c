@@ -251,6 +251,14 @@ enum tern_error tern_host_parse(struct tern_host *out, struct tern_str in, struc
     return parse_idn(out, text, in, fault);
 }
 
+bool tern_host_is_below(const struct tern_host *host, struct tern_str domain)
+{
+    size_t tail = domain.len;
+
+    return host->kind == TERN_HOST_NAME && host->len > tail + 1 && host->text[host->len - tail - 1] == '.' &&
+           memcmp(host->text + host->len - tail, domain.ptr, tail) == 0;
+}
+
 bool tern_host_eq(const struct tern_host *a, const struct tern_host *b)
 {
     return a->kind == b->kind && tern_str_eq(tern_host_text(a), tern_host_text(b));

@@ -49,6 +49,9 @@ TERN_MUST_USE enum tern_error tern_host_parse(struct tern_host *out, struct tern
 size_t tern_ipv4_print(char *out, const uint8_t address[4]);
 size_t tern_ipv6_print(char *out, const uint8_t address[16]);
 
+/* Whether a name has more labels in front of domain, which is normalised. An address is below nothing. */
+bool tern_host_is_below(const struct tern_host *host, struct tern_str domain);
+
 /* Zones count: the same address on another interface is another host. */
 bool tern_host_eq(const struct tern_host *a, const struct tern_host *b);
 

@@ -568,6 +568,14 @@ void tern_url_deinit(struct tern_url *url)
     empty(url);
 }
 
+bool tern_path_is_within(struct tern_str path, struct tern_str prefix)
+{
+    if (path.len < prefix.len || !tern_str_eq(tern_str_n(path.ptr, prefix.len), prefix))
+        return false;
+    return path.len == prefix.len || prefix.len == 0 || prefix.ptr[prefix.len - 1] == '/' ||
+           path.ptr[prefix.len] == '/';
+}
+
 bool tern_url_same_origin(const struct tern_url *a, const struct tern_url *b)
 {
     return a->port == b->port && tern_str_eq(a->scheme, b->scheme) && tern_host_eq(&a->host, &b->host);

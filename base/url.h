@@ -49,6 +49,10 @@ void tern_url_deinit(struct tern_url *url);
 /* The same origin: scheme, host and port (RFC 9110 section 4.3.1). */
 bool tern_url_same_origin(const struct tern_url *a, const struct tern_url *b);
 
+/* Whether path is prefix or lies below it, in whole segments (RFC 6265 section 5.1.4, RFC 7616 section 3.3): "/a/b" is
+ * within "/a" and "/a/", "/ab" is not. */
+bool tern_path_is_within(struct tern_str path, struct tern_str prefix);
+
 /* The port a scheme implies (http 80, https 443), or 0. scheme is lower case. */
 uint16_t tern_url_default_port(struct tern_str scheme);
 

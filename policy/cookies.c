@@ -218,20 +218,7 @@ static bool is_https(const struct tern_url *url)
 /* 5.1.3, of normalised names; an address matches itself alone. */
 static bool domain_matches(const struct tern_host *host, struct tern_str domain)
 {
-    struct tern_str text = tern_host_text(host);
-
-    if (tern_str_eq(text, domain))
-        return true;
-    return host->kind == TERN_HOST_NAME && text.len > domain.len && text.ptr[text.len - domain.len - 1] == '.' &&
-           tern_str_eq(tern_str_from(text, text.len - domain.len), domain);
-}
-
-/* 5.1.4 */
-static bool path_matches(struct tern_str path, struct tern_str of_cookie)
-{
-    if (path.len < of_cookie.len || !tern_str_eq(tern_str_n(path.ptr, of_cookie.len), of_cookie))
-        return false;
-    return path.len == of_cookie.len || of_cookie.ptr[of_cookie.len - 1] == '/' || path.ptr[of_cookie.len] == '/';
+    return tern_str_eq(tern_host_text(host), domain) || tern_host_is_below(host, domain);
 }
 
 /* 5.1.4: up to the last '/', without it. */
@@ -284,7 +271,7 @@ static bool overlays_secure(const struct tern_cookies *cookies, const struct ter
         const struct tern_cookie *cookie = of_node(node);
 
         if (!cookie->secure || cookie->expires_s <= now_s || !tern_str_eq(cookie->name, model->name) ||
-            !path_matches(model->path, cookie->path))
+            !tern_path_is_within(model->path, cookie->path))
             continue;
         memcpy(other.text, cookie->domain.ptr, cookie->domain.len);
         other.len = (uint16_t)cookie->domain.len;
@@ -333,7 +320,7 @@ static bool is_sent(const struct tern_cookie *cookie, const struct tern_cookies_
     if (cookie->host_only ? !tern_str_eq(tern_host_text(&url->host), cookie->domain)
                           : !domain_matches(&url->host, cookie->domain))
         return false;
-    if (!path_matches(url->path, cookie->path) || (cookie->secure && !is_https(url)))
+    if (!tern_path_is_within(url->path, cookie->path) || (cookie->secure && !is_https(url)))
         return false;
     if (!q->is_cross_site || cookie->same_site == TERN_SAME_SITE_NONE)
         return true;

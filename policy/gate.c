@@ -45,18 +45,10 @@ static const struct block blocks6[] = {
     {{0x3f, 0xff}, 20, false},                        /* documentation (RFC 9637) */
 };
 
-static bool is_in(const uint8_t *address, const struct block *block)
-{
-    uint8_t whole = block->bits / 8, rest = block->bits % 8;
-
-    return memcmp(address, block->address, whole) == 0 &&
-           (rest == 0 || (address[whole] ^ block->address[whole]) >> (8 - rest) == 0);
-}
-
 static bool is_public_in(const uint8_t *address, const struct block *blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_in(address, &blocks[i]))
+        if (tern_match_bits(address, blocks[i].address, blocks[i].bits))
             return blocks[i].is_public;
     return true;
 }

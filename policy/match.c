@@ -17,12 +17,11 @@ static uint8_t bits_max(const struct tern_host *host)
     return host->kind == TERN_HOST_IPV4 ? 32 : 128;
 }
 
-/* Whether a and b agree in their first bits. */
-static bool prefix_equal(const uint8_t *a, const uint8_t *b, uint8_t bits)
+bool tern_match_bits(const uint8_t *a, const uint8_t *b, uint8_t bits)
 {
-    uint8_t mask = (uint8_t)(0xff00 >> bits % 8);
+    uint8_t whole = bits / 8, rest = bits % 8;
 
-    return memcmp(a, b, bits / 8) == 0 && (bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0);
+    return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
 }
 
 static enum tern_error parse_network(struct tern_match *out, struct tern_str pattern, size_t slash,
@@ -66,16 +65,13 @@ enum tern_error tern_match_parse(struct tern_match *out, struct tern_str pattern
 
 bool tern_match_host(const struct tern_match *match, const struct tern_host *host)
 {
-    size_t tail = match->host.len;
-
     switch (match->kind) {
     case TERN_MATCH_ANY:
         return true;
     case TERN_MATCH_NETWORK:
-        return host->kind == match->host.kind && prefix_equal(host->address, match->host.address, match->bits);
+        return host->kind == match->host.kind && tern_match_bits(host->address, match->host.address, match->bits);
     case TERN_MATCH_BELOW:
-        return host->kind == TERN_HOST_NAME && host->len > tail + 1 && host->text[host->len - tail - 1] == '.' &&
-               memcmp(host->text + host->len - tail, match->host.text, tail) == 0;
+        return tern_host_is_below(host, tern_host_text(&match->host));
     case TERN_MATCH_HOST:
         return tern_host_eq(&match->host, host);
     }

@@ -27,4 +27,7 @@ bool tern_match_host(const struct tern_match *match, const struct tern_host *hos
  * name, then the narrowest network, then "*". */
 uint32_t tern_match_rank(const struct tern_match *match);
 
+/* Whether a and b agree in their first bits. */
+bool tern_match_bits(const uint8_t *a, const uint8_t *b, uint8_t bits);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/url.h"
 
 void tern_spaces_init(struct tern_spaces *spaces, struct tern_hash_seed seed)
 {
@@ -31,15 +32,6 @@ void tern_spaces_forget(struct tern_spaces *spaces, struct tern_space *space)
     tern_mem_free(space);
 }
 
-/* A prefix in whole segments, or up to its own last slash. */
-static bool is_within(struct tern_str path, struct tern_str prefix)
-{
-    if (path.len < prefix.len || memcmp(path.ptr, prefix.ptr, prefix.len) != 0)
-        return false;
-    return path.len == prefix.len || prefix.len == 0 || prefix.ptr[prefix.len - 1] == '/' ||
-           path.ptr[prefix.len] == '/';
-}
-
 /* Of those of who: the narrowest that path is in, the one that is for just this prefix, and how many there are. */
 struct found {
     struct tern_space *narrowest, *same, *oldest;
@@ -60,7 +52,8 @@ static struct found look(const struct tern_spaces *spaces, struct tern_str who, 
         found.oldest = space; /* the latest inserted comes first */
         if (tern_str_eq(space->path, path))
             found.same = space;
-        if (is_within(path, space->path) && (found.narrowest == NULL || space->path.len > found.narrowest->path.len))
+        if (tern_path_is_within(path, space->path) &&
+            (found.narrowest == NULL || space->path.len > found.narrowest->path.len))
             found.narrowest = space;
     }
     return found;
