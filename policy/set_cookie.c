@@ -1,7 +1,5 @@
 #include "policy/set_cookie.h"
 
-#include <stdio.h>
-
 #include "base/date.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -10,7 +8,7 @@
 
 struct date {
     bool has_time, has_day, has_month, has_year;
-    unsigned hour, minute, second, day, month, year;
+    struct tern_civil civil;
 };
 
 static bool is_delimiter(char c)
@@ -20,12 +18,13 @@ static bool is_delimiter(char c)
 }
 
 /* A number of least to most digits at the front of *s, and no digit behind it. */
-static bool take_number(struct tern_str *s, unsigned least, unsigned most, unsigned *out)
+static bool take_number(struct tern_str *s, unsigned least, unsigned most, int *out)
 {
-    unsigned digits = 0, value = 0;
+    unsigned digits = 0;
+    int value = 0;
 
     while (digits < s->len && digits <= most && tern_ascii_is_digit(s->ptr[digits]))
-        value = value * 10 + (unsigned)(s->ptr[digits++] - '0');
+        value = value * 10 + (s->ptr[digits++] - '0');
     if (digits < least || digits > most)
         return false;
     *s = tern_str_from(*s, digits);
@@ -41,19 +40,19 @@ static bool take_colon(struct tern_str *s)
     return true;
 }
 
-static bool is_time(struct tern_str token, struct date *date)
+static bool is_time(struct tern_str token, struct tern_civil *civil)
 {
-    return take_number(&token, 1, 2, &date->hour) && take_colon(&token) && take_number(&token, 1, 2, &date->minute) &&
-           take_colon(&token) && take_number(&token, 1, 2, &date->second);
+    return take_number(&token, 1, 2, &civil->hour) && take_colon(&token) && take_number(&token, 1, 2, &civil->minute) &&
+           take_colon(&token) && take_number(&token, 1, 2, &civil->second);
 }
 
 static const char months[][4] = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
 
-static bool is_month(struct tern_str token, unsigned *month)
+static bool is_month(struct tern_str token, int *month)
 {
-    for (unsigned i = 0; token.len >= 3 && i < 12; i++)
+    for (int i = 0; token.len >= 3 && i < 12; i++)
         if (tern_bytes_ieq(token.ptr, months[i], 3)) {
-            *month = i;
+            *month = i + 1;
             return true;
         }
     return false;
@@ -62,22 +61,25 @@ static bool is_month(struct tern_str token, unsigned *month)
 /* Each token is the first thing that is still missing and that it can be. */
 static void take_token(struct date *date, struct tern_str token)
 {
+    struct tern_civil *civil = &date->civil;
     struct tern_str rest = token;
+    int year;
 
-    if (!date->has_time && is_time(token, date))
+    if (!date->has_time && is_time(token, civil)) {
         date->has_time = true;
-    else if (!date->has_day && take_number(&rest, 1, 2, &date->day))
+    } else if (!date->has_day && take_number(&rest, 1, 2, &civil->day)) {
         date->has_day = true;
-    else if (!date->has_month && is_month(token, &date->month))
+    } else if (!date->has_month && is_month(token, &civil->month)) {
         date->has_month = true;
-    else if (!date->has_year && take_number(&rest, 2, 4, &date->year))
+    } else if (!date->has_year && take_number(&rest, 2, 4, &year)) {
         date->has_year = true;
+        civil->year = year >= 100 ? year : year < 70 ? 2000 + year : 1900 + year;
+    }
 }
 
 bool tern_cookie_date_parse(struct tern_str text, int64_t *out_s)
 {
     struct date date = {0};
-    char http[48];
 
     for (size_t at = 0, end; at < text.len; at = end + 1) {
         for (end = at; end < text.len && !is_delimiter(text.ptr[end]);)
@@ -85,17 +87,8 @@ bool tern_cookie_date_parse(struct tern_str text, int64_t *out_s)
         if (end > at)
             take_token(&date, tern_str_n(text.ptr + at, end - at));
     }
-    if (!date.has_time || !date.has_day || !date.has_month || !date.has_year)
-        return false;
-    if (date.year < 100)
-        date.year += date.year < 70 ? 2000 : 1900;
-    if (date.year < 1601 || date.second > 59)
-        return false;
-    /* By way of the one parser of dates, which knows what days there are. */
-    snprintf(http, sizeof(http), "Sun, %02u %c%.2s %04u %02u:%02u:%02u GMT", date.day,
-             (char)(months[date.month][0] - ('a' - 'A')), months[date.month] + 1, date.year, date.hour, date.minute,
-             date.second);
-    return tern_date_parse(tern_str(http), 0, out_s);
+    return date.has_time && date.has_day && date.has_month && date.has_year && date.civil.year >= 1601 &&
+           date.civil.second <= 59 && tern_civil_seconds(&date.civil, out_s);
 }
 
 /* ---- attributes (5.6.1 to 5.6.7) ---- */
