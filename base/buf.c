@@ -14,6 +14,13 @@ void tern_buf_deinit(struct tern_buf *buf)
     tern_buf_init(buf, buf->max);
 }
 
+void tern_buf_wipe(struct tern_buf *buf)
+{
+    if (buf->data != NULL)
+        tern_mem_wipe(buf->data, buf->cap);
+    tern_buf_deinit(buf);
+}
+
 /* Moved by hand and wiped where they stood, since heads and configurations hold secrets; what is larger is bodies, which
  * the system may move without copying them. */
 static char *move(const struct tern_buf *buf, size_t cap)

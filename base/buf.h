@@ -28,6 +28,10 @@ static inline void tern_buf_init(struct tern_buf *buf, size_t max)
 /* Frees the memory; the buffer is empty again and may be used on. */
 void tern_buf_deinit(struct tern_buf *buf);
 
+/* The same of one that holds a secret: nothing of it stays in memory. What was added to a buffer over 64 KiB without a
+ * reserve before it may have left a copy behind; smaller ones wipe what they move away from. */
+void tern_buf_wipe(struct tern_buf *buf);
+
 /* Borrows what is inside. */
 static inline struct tern_str tern_buf_view(const struct tern_buf *buf)
 {

@@ -217,9 +217,8 @@ bool tern_call_admits_beside(const struct tern_call *call)
 void tern_call_rate_heard(struct tern_call *call, const struct tern_head *head)
 {
     if (call->rate != NULL)
-        tern_rate_heard(call->site->policy.rate, &call->rate->rate, now(call),
-                        (int64_t)(tern_engine_wall(call->client->engine) / TERN_S), head->status, head->fields,
-                        head->field_count);
+        tern_rate_heard(call->site->policy.rate, &call->rate->rate, now(call), tern_engine_wall_s(call->client->engine),
+                        head->status, head->fields, head->field_count);
 }
 
 void tern_call_admission_heard(struct tern_call *call, const struct tern_head *head)

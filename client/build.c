@@ -367,7 +367,7 @@ static enum tern_error add_cookies(struct tern_call *call)
         error = tern_call_add_cookies(call, &value);
     if (error == TERN_OK && value.len > 0)
         error = tern_fields_add(&call->fields, name, tern_buf_view(&value), TERN_FIELD_SECRET);
-    tern_auth_wipe(&value);
+    tern_buf_wipe(&value);
     return error;
 }
 

@@ -187,11 +187,6 @@ enum tern_error tern_client_check_open(const struct tern_client *client)
     return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
 }
 
-static int64_t wall_s(const struct tern_client *client)
-{
-    return (int64_t)(tern_engine_wall(client->engine) / TERN_S);
-}
-
 /* Where a call to url would go, if it may, and under what settings. The gate's own function is for steps: it hears of each
  * address that is dialled. */
 static enum tern_error aim(struct tern_client *client, struct tern_url *url, const struct tern_site **site,
@@ -203,7 +198,7 @@ static enum tern_error aim(struct tern_client *client, struct tern_url *url, con
 
     *site = tern_settings_site(client->settings, &url->host);
     if ((*site)->policy.hsts)
-        error = tern_hsts_upgrade(&client->hsts, url, wall_s(client), &is_upgraded);
+        error = tern_hsts_upgrade(&client->hsts, url, tern_engine_wall_s(client->engine), &is_upgraded);
     if (error != TERN_OK)
         return tern_fault_plain(why, error);
     if ((*site)->gate != NULL)
@@ -286,7 +281,8 @@ enum tern_error tern_client_hsts_load(struct tern_client *client, struct tern_st
 {
     size_t ignored;
 
-    return tern_hsts_load(&client->hsts, text, wall_s(client), skipped != NULL ? skipped : &ignored);
+    return tern_hsts_load(&client->hsts, text, tern_engine_wall_s(client->engine),
+                          skipped != NULL ? skipped : &ignored);
 }
 
 enum tern_error tern_client_hsts_save(const struct tern_client *client, char **out)
@@ -295,7 +291,7 @@ enum tern_error tern_client_hsts_save(const struct tern_client *client, char **o
     enum tern_error error;
 
     tern_buf_init(&text, HSTS_TEXT_BYTES_MAX);
-    error = tern_hsts_save(&client->hsts, &text, wall_s(client));
+    error = tern_hsts_save(&client->hsts, &text, tern_engine_wall_s(client->engine));
     if (error == TERN_OK && (*out = tern_mem_dup(tern_buf_view(&text))) == NULL)
         error = TERN_ENOMEM;
     tern_buf_deinit(&text);

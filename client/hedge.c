@@ -21,10 +21,8 @@ static uint64_t now(const struct tern_call *call)
 
 static bool may_go_twice(const struct tern_call *call)
 {
-    /* Digest counts what is sent with a nonce (RFC 7616 3.4.5). */
-    bool counts = call->identity != NULL && call->identity->used == TERN_SCHEME_DIGEST;
-
-    return tern_call_is_idempotent(call) && !counts && (!call->has_body || call->body.body.kind == TERN_BODY_MEMORY);
+    return tern_call_is_idempotent(call) && !tern_identity_is_for_once(call) &&
+           (!call->has_body || call->body.body.kind == TERN_BODY_MEMORY);
 }
 
 void tern_call_hedge_begin(struct tern_call *call)
@@ -211,8 +209,6 @@ static const char *speaks_against(const struct tern_call *call)
         return "the client is closing";
     if (call->is_paused)
         return "the call is paused";
-    if (tern_identity_is_for_once(call))
-        return "its Digest is good for one request";
     if (!tern_retry_has_budget(call->retries_policy, client->call_count, client->retrying_count))
         return "the retry budget is used up";
     if (gate != NULL && tern_gate_refuses_url(gate, &call->url, call->result.hop) != NULL)

@@ -54,7 +54,7 @@ void tern_identity_end(struct tern_call *call)
         return;
     call->identity = NULL;
     leave_token(identity);
-    tern_auth_wipe(&identity->value);
+    tern_buf_wipe(&identity->value);
     tern_keep_deinit(&identity->keep);
     tern_mem_free(identity);
 }
@@ -77,13 +77,11 @@ static enum tern_error decode(struct tern_identity *identity, struct tern_str co
     enum tern_error error;
 
     tern_buf_init(&plain, TERN_AUTH_TEXT_MAX);
-    error = tern_buf_reserve(&plain, coded.len < TERN_AUTH_TEXT_MAX ? coded.len : TERN_AUTH_TEXT_MAX);
-    if (error == TERN_OK)
-        error = tern_percent_decode(&plain, coded);
+    error = tern_percent_decode(&plain, coded);
     *out = tern_buf_view(&plain);
     if (error == TERN_OK && !tern_keep_str(&identity->keep, out))
         error = TERN_ENOMEM;
-    tern_auth_wipe(&plain);
+    tern_buf_wipe(&plain);
     return error;
 }
 
@@ -157,7 +155,7 @@ enum tern_error tern_identity_settle(struct tern_call *call)
         return TERN_ENOMEM;
     leave_token(identity); /* another host's configuration may have another one */
     identity->rules = identity->has_own ? &identity->own : rules;
-    identity->has_answered = identity->has_answered_stale = identity->has_refreshed = false;
+    identity->answered = TERN_ANSWERED_NONE;
     find_credentials(call, identity);
     return name_who(call, identity);
 }
@@ -229,13 +227,10 @@ bool tern_identity_await(struct tern_call *call, uint64_t *at_ns, struct tern_fa
 
 static enum tern_error sign_bearer(struct tern_identity *identity)
 {
-    struct tern_str text = tern_buf_view(&identity->token->text);
-    enum tern_error error = tern_buf_reserve(&identity->value, 7 + text.len);
+    enum tern_error error = tern_buf_append_str(&identity->value, TERN_STR("Bearer "));
 
     if (error == TERN_OK)
-        error = tern_buf_append_str(&identity->value, TERN_STR("Bearer "));
-    if (error == TERN_OK)
-        error = tern_buf_append_str(&identity->value, text);
+        error = tern_buf_append_str(&identity->value, tern_buf_view(&identity->token->text));
     identity->round = identity->token->round;
     identity->used = TERN_SCHEME_BEARER;
     return error;
@@ -361,9 +356,9 @@ static const char *judge_token(struct tern_identity *identity)
 {
     if (identity->used != TERN_SCHEME_BEARER)
         return "a token is not sent over http (tern_auth.plaintext)";
-    if (identity->has_refreshed)
+    if (identity->answered != TERN_ANSWERED_NONE)
         return "the server refuses the token";
-    identity->has_refreshed = true;
+    identity->answered = TERN_ANSWERED_CHALLENGE;
     tern_token_refused(identity->token, identity->round);
     return NULL;
 }
@@ -377,22 +372,24 @@ static const char *judge_basic(struct tern_call *call, const struct tern_space *
         return "Basic is not sent over http (tern_auth.plaintext)";
     if (identity->used == TERN_SCHEME_DIGEST || (space != NULL && space->is_digest))
         return "the server wants Basic where it wanted Digest";
-    return identity->used == TERN_SCHEME_BASIC || identity->has_answered ? "the server refuses the name and password"
-                                                                         : NULL;
+    if (identity->used == TERN_SCHEME_BASIC || identity->answered != TERN_ANSWERED_NONE)
+        return "the server refuses the name and password";
+    identity->answered = TERN_ANSWERED_CHALLENGE;
+    return NULL;
 }
 
 /* The same for Digest. Stale says that the password is right: that is heard once. */
 static const char *judge_digest(struct tern_identity *identity, const struct tern_digest *digest)
 {
     if (digest->is_stale && identity->used == TERN_SCHEME_DIGEST) {
-        if (identity->has_answered_stale)
+        if (identity->answered == TERN_ANSWERED_STALE)
             return "the server finds every nonce stale";
-        identity->has_answered_stale = true;
+        identity->answered = TERN_ANSWERED_STALE;
         return NULL;
     }
-    if (identity->has_answered || identity->has_answered_stale)
+    if (identity->answered != TERN_ANSWERED_NONE)
         return "the server refuses the name and password";
-    identity->has_answered = true;
+    identity->answered = TERN_ANSWERED_CHALLENGE;
     return NULL;
 }
 
@@ -409,8 +406,8 @@ static enum tern_error answer(struct tern_call *call, const struct tern_head *he
     error = tern_auth_choose(head->fields, head->field_count, schemes, has_body_text(call), digest, &scheme, reason);
     if (error != TERN_OK)
         return error;
-    if (scheme == TERN_SCHEME_BASIC && (*reason = judge_basic(call, schemes == TERN_AUTH_BASIC ? NULL : space)) == NULL)
-        identity->has_answered = true;
+    if (scheme == TERN_SCHEME_BASIC)
+        *reason = judge_basic(call, schemes == TERN_AUTH_BASIC ? NULL : space);
     if (scheme == TERN_SCHEME_DIGEST && (*reason = judge_digest(identity, digest)) != NULL && space != NULL)
         tern_spaces_forget(spaces, space); /* the next call may have another password */
     if (*reason != NULL)
@@ -507,7 +504,7 @@ enum tern_error tern_client_token(struct tern_client *client, uint64_t question,
     tern_buf_init(&copy, TERN_TOKEN_BYTES_MAX);
     if (tern_buf_append_str(&copy, text) != TERN_OK)
         return TERN_ENOMEM;
-    tern_auth_wipe(&token->text);
+    tern_buf_wipe(&token->text);
     token->text = copy;
     token->question = 0;
     token->was_refused = false;

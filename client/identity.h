@@ -10,6 +10,9 @@
 #include "client/tokens.h"
 #include "policy/auth.h"
 
+/* What was made of an answer 401 on a hop. The next one is then a refusal, but that a nonce may have been stale once. */
+enum tern_identity_answered { TERN_ANSWERED_NONE, TERN_ANSWERED_CHALLENGE, TERN_ANSWERED_STALE };
+
 struct tern_identity {
     struct tern_call *call;
     struct tern_keep keep;               /* the call's own texts */
@@ -21,9 +24,7 @@ struct tern_identity {
     struct tern_str origin, who;            /* of this hop: as in policy/spaces.h; origin is a part of it */
     struct tern_buf value;                  /* of Authorization in this attempt; empty: none */
     enum tern_auth_scheme used;             /* in value */
-    bool has_answered; /* a challenge of this hop: the next one, if it is not stale, is a refusal */
-    bool has_answered_stale;
-    bool has_refreshed;
+    enum tern_identity_answered answered;   /* on this hop */
 
     struct tern_token *token; /* pinned, once it was wanted */
     uint64_t round;           /* of the token that value holds */
@@ -48,7 +49,7 @@ TERN_MUST_USE enum tern_error tern_identity_sign(struct tern_call *call, struct 
 /* Whether the attempt, as it is signed, may well be answered 401: credentials wait until they are asked for. */
 bool tern_identity_awaits_challenge(const struct tern_call *call);
 
-/* Whether what the attempt carries is good for one request: a Digest's count. */
+/* Whether what the attempt carries is good for one request: Digest counts what is sent with a nonce (RFC 7616 3.4.5). */
 bool tern_identity_is_for_once(const struct tern_call *call);
 
 /* A final head has come. True: this response is not the user's; either the call ends, or it goes on with

@@ -13,7 +13,7 @@
 
 static int64_t wall_s(const struct tern_jar *jar)
 {
-    return (int64_t)(tern_engine_wall(jar->engine) / TERN_S);
+    return tern_engine_wall_s(jar->engine);
 }
 
 /* ---- life ---- */
@@ -94,7 +94,7 @@ enum tern_error tern_jar_save(const struct tern_jar *jar, char **out)
     error = tern_cookies_save(&jar->cookies, &text, wall_s(jar));
     if (error == TERN_OK && (*out = tern_mem_dup(tern_buf_view(&text))) == NULL)
         error = TERN_ENOMEM;
-    tern_auth_wipe(&text);
+    tern_buf_wipe(&text);
     return error;
 }
 

@@ -24,8 +24,7 @@ static enum tern_error upgrade(struct tern_call *call, struct tern_url *url)
     call->is_upgraded = false;
     if (!site->policy.hsts)
         return TERN_OK;
-    return tern_hsts_upgrade(&client->hsts, url, (int64_t)(tern_engine_wall(client->engine) / TERN_S),
-                             &call->is_upgraded);
+    return tern_hsts_upgrade(&client->hsts, url, tern_engine_wall_s(client->engine), &call->is_upgraded);
 }
 
 /* What a host says of itself counts only where nobody can have put it into its mouth (8.1). */
@@ -36,8 +35,7 @@ static void hear_hsts(struct tern_call *call, const struct tern_head *head)
 
     if (!call->site->policy.hsts || value.ptr == NULL || !call->origin.is_secure || call->result.tls_verify != TERN_OK)
         return;
-    if (tern_hsts_heard(&client->hsts, &call->origin.host, value,
-                        (int64_t)(tern_engine_wall(client->engine) / TERN_S)) != TERN_OK)
+    if (tern_hsts_heard(&client->hsts, &call->origin.host, value, tern_engine_wall_s(client->engine)) != TERN_OK)
         tern_call_trace(call, "No memory to remember that %s wants TLS alone", call->origin.host.text);
 }
 
@@ -94,7 +92,7 @@ static bool judge_retry(struct tern_call *call, uint16_t status, struct tern_str
         .retry_after = retry_after,
         .now_ns = engine_of(call)->now_ns,
         .start_ns = call->result.times.start_ns,
-        .wall_s = (int64_t)(tern_engine_wall(engine_of(call)) / TERN_S),
+        .wall_s = tern_engine_wall_s(engine_of(call)),
         .deadline_ns = call->deadline_ns,
         .live = client->call_count,
         .retrying = client->retrying_count - call->is_retrying,
@@ -224,7 +222,7 @@ static bool judge_redirect(struct tern_call *call, const struct tern_head *head)
         .status = head->status,
         .hop = call->result.hop,
         .hsts = call->site->policy.hsts ? &call->client->hsts : NULL,
-        .wall_s = (int64_t)(tern_engine_wall(engine_of(call)) / TERN_S),
+        .wall_s = tern_engine_wall_s(engine_of(call)),
         .has_body = call->has_body,
         .has_body_again = !call->has_body || tern_body_reader_has_way_back(&call->body),
     };

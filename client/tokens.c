@@ -22,7 +22,7 @@ static void drop(struct tern_tokens *tokens, struct tern_token *token)
     tern_hash_remove(&tokens->table, &token->hash);
     tern_list_remove(&token->node);
     tokens->count--;
-    tern_auth_wipe(&token->text);
+    tern_buf_wipe(&token->text);
     tern_mem_free(token);
 }
 
@@ -111,7 +111,7 @@ void tern_token_refused(struct tern_token *token, uint64_t round)
 {
     if (round != token->round || token->text.len == 0)
         return;
-    tern_auth_wipe(&token->text);
+    tern_buf_wipe(&token->text);
     token->was_refused = true;
 }
 

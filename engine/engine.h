@@ -130,6 +130,12 @@ uint64_t tern_engine_now(struct tern_engine *engine);
 /* Nanoseconds since 1970-01-01 UTC, for what HTTP dates. Not latched. */
 uint64_t tern_engine_wall(struct tern_engine *engine);
 
+/* The same in seconds, as HTTP's dates and cookies have it. */
+static inline int64_t tern_engine_wall_s(struct tern_engine *engine)
+{
+    return (int64_t)(tern_engine_wall(engine) / TERN_S);
+}
+
 /* TERN_OFF disarms. A deadline that has passed fires in this turn or the next, never from inside. */
 void tern_timer_arm(struct tern_engine *engine, struct tern_timer *timer, uint64_t deadline_ns);
 void tern_timer_cancel(struct tern_engine *engine, struct tern_timer *timer);

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/url.h"
 
 /* ---- what the user gave ---- */
 
@@ -118,15 +119,13 @@ enum tern_error tern_auth_choose(const struct tern_field *fields, size_t count, 
 
 /* ---- spaces ---- */
 
-/* The part of path that a URI of the domain list speaks of, in whole segments as in policy/spaces.h: a space that its own
- * path is not in would never be found. What is relative to the path is left out. */
+/* The part of path that a URI of the domain list speaks of: a space that its own path is not within would never be found.
+ * What is relative to the path is left out. */
 static struct tern_str within(struct tern_str uri, struct tern_str origin, struct tern_str path)
 {
     if (uri.len >= origin.len && tern_bytes_ieq(uri.ptr, origin.ptr, origin.len))
         uri = tern_str_from(uri, origin.len);
-    if (uri.len == 0 || uri.ptr[0] != '/' || uri.len > path.len || memcmp(uri.ptr, path.ptr, uri.len) != 0)
-        return (struct tern_str){NULL, 0};
-    if (uri.len < path.len && uri.ptr[uri.len - 1] != '/' && path.ptr[uri.len] != '/')
+    if (uri.len == 0 || uri.ptr[0] != '/' || !tern_path_is_within(path, uri))
         return (struct tern_str){NULL, 0};
     return tern_str_n(path.ptr, uri.len);
 }
@@ -154,18 +153,16 @@ struct tern_str tern_auth_space(struct tern_str origin, struct tern_str path, co
 
 enum tern_error tern_auth_basic(struct tern_buf *out, struct tern_str user, struct tern_str password)
 {
-    size_t len = user.len + 1 + password.len;
     struct tern_buf plain;
     enum tern_error error;
 
-    tern_buf_init(&plain, len);
-    if ((error = tern_buf_reserve(&plain, len)) == TERN_OK && (error = tern_buf_append_str(&plain, user)) == TERN_OK &&
+    tern_buf_init(&plain, user.len + 1 + password.len);
+    if ((error = tern_buf_append_str(&plain, user)) == TERN_OK &&
         (error = tern_buf_append_byte(&plain, ':')) == TERN_OK &&
         (error = tern_buf_append_str(&plain, password)) == TERN_OK &&
-        (error = tern_buf_reserve(out, 6 + (len + 2) / 3 * 4)) == TERN_OK &&
         (error = tern_buf_append_str(out, TERN_STR("Basic "))) == TERN_OK)
         error = tern_base64_append(out, plain.data + plain.head, plain.len);
-    tern_auth_wipe(&plain);
+    tern_buf_wipe(&plain);
     return error;
 }
 
@@ -180,11 +177,4 @@ bool tern_auth_is_token(struct tern_str token)
             memchr("-._~+/", token.ptr[i], 6) == NULL)
             return false;
     return len > 0;
-}
-
-void tern_auth_wipe(struct tern_buf *secret)
-{
-    if (secret->data != NULL)
-        tern_mem_wipe(secret->data, secret->cap);
-    tern_buf_deinit(secret);
 }

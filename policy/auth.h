@@ -37,7 +37,4 @@ TERN_MUST_USE enum tern_error tern_auth_basic(struct tern_buf *out, struct tern_
 /* RFC 6750 2.1. */
 bool tern_auth_is_token(struct tern_str token);
 
-/* Frees a buffer that holds a secret. Whoever fills it reserves first: what moves leaves a copy behind. */
-void tern_auth_wipe(struct tern_buf *secret);
-
 #endif

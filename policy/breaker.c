@@ -99,12 +99,11 @@ enum tern_breaker_outcome tern_breaker_judge(const struct tern_breaker *config, 
         return TERN_BREAKER_WELL;
     }
     switch (tern_error_class(error)) {
+    case TERN_CLASS_DNS:
     case TERN_CLASS_CONNECT:
     case TERN_CLASS_TLS:
     case TERN_CLASS_PEER:
     case TERN_CLASS_PROTOCOL:
-        return TERN_BREAKER_BADLY;
-    case TERN_CLASS_DNS:
         return TERN_BREAKER_BADLY;
     case TERN_CLASS_TIMEOUT: /* a wait in the own pool says nothing of the origin */
         return error == TERN_EPOOL_TIMEOUT ? TERN_BREAKER_UNKNOWN : TERN_BREAKER_BADLY;

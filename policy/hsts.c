@@ -1,13 +1,10 @@
 #include "policy/hsts.h"
 
-#include <stdio.h>
-
 #include "base/date.h"
 #include "base/fields.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "policy/auth.h"
 
 struct entry {
     struct tern_hash_node hash;
@@ -98,19 +95,18 @@ static struct tern_str unquote(struct tern_str s)
 /* One directive (6.1): unknown ones are ignored, a second one of its kind spoils it all. */
 static bool take_directive(struct policy *policy, struct tern_str text)
 {
-    const char *equals = text.len > 0 ? memchr(text.ptr, '=', text.len) : NULL;
-    size_t name_len = equals != NULL ? (size_t)(equals - text.ptr) : text.len;
-    struct tern_str name = tern_str_trim(tern_str_n(text.ptr, name_len));
+    size_t equals = tern_str_find(text, '=');
+    bool has_value = equals < text.len;
+    struct tern_str name = tern_str_trim(tern_str_n(text.ptr, equals));
 
     if (tern_str_ieq(name, TERN_STR("max-age"))) {
-        if (policy->has_age || equals == NULL)
+        if (policy->has_age || !has_value)
             return false;
         policy->has_age = true;
-        return tern_u64_parse(unquote(tern_str_trim(tern_str_n(equals + 1, text.len - name_len - 1))), UINT64_MAX,
-                              &policy->age_s);
+        return tern_u64_parse(unquote(tern_str_trim(tern_str_from(text, equals + 1))), UINT64_MAX, &policy->age_s);
     }
     if (tern_str_ieq(name, TERN_STR("includeSubDomains"))) {
-        if (policy->below || equals != NULL)
+        if (policy->below || has_value)
             return false;
         policy->below = true;
     }
@@ -119,17 +115,14 @@ static bool take_directive(struct policy *policy, struct tern_str text)
 
 static bool parse(struct tern_str value, struct policy *out)
 {
-    size_t at = 0;
-
     *out = (struct policy){0};
-    while (at <= value.len) {
-        const char *end = at < value.len ? memchr(value.ptr + at, ';', value.len - at) : NULL;
-        size_t stop = end != NULL ? (size_t)(end - value.ptr) : value.len;
-        struct tern_str directive = tern_str_trim(tern_str_n(value.ptr + at, stop - at));
+    for (size_t at = 0, end; at < value.len; at = end + 1) {
+        struct tern_str directive;
 
+        end = at + tern_str_find(tern_str_from(value, at), ';');
+        directive = tern_str_trim(tern_str_n(value.ptr + at, end - at));
         if (directive.len > 0 && !take_directive(out, directive))
             return false;
-        at = stop + 1;
     }
     return out->has_age;
 }
@@ -157,17 +150,16 @@ bool tern_hsts_knows(const struct tern_hsts *hsts, const struct tern_host *host,
 
     if (hsts->count == 0 || host->kind != TERN_HOST_NAME)
         return false;
-    for (bool is_itself = true; name.len > 0; is_itself = false) {
+    for (bool is_itself = true;; is_itself = false) {
         const struct entry *entry = find(hsts, name);
-        const char *dot = memchr(name.ptr, '.', name.len);
+        size_t dot = tern_str_find(name, '.');
 
         if (entry != NULL && entry->expires_s > wall_s && (is_itself || entry->below))
             return true;
-        if (dot == NULL)
+        if (dot == name.len)
             return false;
-        name = tern_str_n(dot + 1, name.len - (size_t)(dot + 1 - name.ptr));
+        name = tern_str_from(name, dot + 1);
     }
-    return false;
 }
 
 enum tern_error tern_hsts_upgrade(const struct tern_hsts *hsts, struct tern_url *url, int64_t wall_s, bool *upgraded)
@@ -183,65 +175,64 @@ enum tern_error tern_hsts_upgrade(const struct tern_hsts *hsts, struct tern_url 
     if ((error = tern_buf_append_str(&text, TERN_STR("https"))) == TERN_OK &&
         (error = tern_buf_append(&text, url->text.ptr + 4, url->text.len - 4)) == TERN_OK)
         error = tern_url_parse(url, tern_buf_view(&text), NULL);
-    tern_auth_wipe(&text); /* it may have a password */
+    tern_buf_wipe(&text); /* it may have a password */
     *upgraded = error == TERN_OK;
     return error == TERN_EURL ? TERN_ELIMIT : error;
 }
 
 /* ---- as text ---- */
 
-static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-/* "20261121 10:00:00", by way of the one parser of dates. */
-static bool parse_time(struct tern_str text, int64_t wall_s, int64_t *out_s)
+/* "20261121 10:00:00" */
+static bool parse_time(struct tern_str text, int64_t *out_s)
 {
-    uint64_t date;
-    char http[48];
+    struct tern_civil civil;
+    uint64_t date, clock[3];
 
     if (tern_str_eq(text, TERN_STR("unlimited"))) {
         *out_s = INT64_MAX;
         return true;
     }
-    if (text.len != 17 || !tern_u64_parse(tern_str_n(text.ptr, 8), UINT64_MAX, &date) || date / 100 % 100 < 1 ||
-        date / 100 % 100 > 12)
+    if (text.len != 17 || text.ptr[8] != ' ' || text.ptr[11] != ':' || text.ptr[14] != ':' ||
+        !tern_u64_parse(tern_str_n(text.ptr, 8), UINT64_MAX, &date))
         return false;
-    snprintf(http, sizeof(http), "Sun, %02u %s %04u %.8s GMT", (unsigned)(date % 100), months[date / 100 % 100 - 1],
-             (unsigned)(date / 10000), text.ptr + 9);
-    return tern_date_parse(tern_str(http), wall_s, out_s);
+    for (size_t i = 0; i < 3; i++)
+        if (!tern_u64_parse(tern_str_n(text.ptr + 9 + 3 * i, 2), 99, &clock[i]))
+            return false;
+    civil = (struct tern_civil){.year = (int64_t)(date / 10000),
+                                .month = (int)(date / 100 % 100),
+                                .day = (int)(date % 100),
+                                .hour = (int)clock[0],
+                                .minute = (int)clock[1],
+                                .second = (int)clock[2]};
+    return tern_civil_seconds(&civil, out_s);
 }
 
-static void print_time(int64_t seconds, char out[32])
+static enum tern_error append_time(struct tern_buf *out, int64_t seconds)
 {
-    char http[TERN_DATE_SIZE];
-    unsigned month = 0;
+    struct tern_civil c;
 
-    if (seconds == INT64_MAX) {
-        snprintf(out, 32, "unlimited");
-        return;
-    }
-    tern_date_format(http, seconds);
-    while (memcmp(months[month], http + 8, 3) != 0)
-        month++;
-    snprintf(out, 32, "%.4s%02u%.2s %.8s", http + 12, month + 1, http + 5, http + 17);
+    if (seconds == INT64_MAX)
+        return tern_buf_append_str(out, TERN_STR("unlimited"));
+    c = tern_civil_of(seconds);
+    return tern_buf_printf(out, "%04u%02d%02d %02d:%02d:%02d", (unsigned)c.year, c.month, c.day, c.hour, c.minute,
+                           c.second);
 }
 
-/* False: the line cannot be read. */
+/* False: the line, which is not empty, cannot be read. */
 static bool load_line(struct tern_hsts *hsts, struct tern_str line, int64_t wall_s, enum tern_error *error)
 {
-    bool below = line.len > 0 && line.ptr[0] == '.';
-    const char *blank = line.len > 0 ? memchr(line.ptr, ' ', line.len) : NULL;
+    bool below = line.ptr[0] == '.';
+    size_t blank = tern_str_find(line, ' ');
     struct tern_host host;
     int64_t expires_s;
-    size_t name_len;
 
-    if (blank == NULL)
+    if (blank == line.len)
         return false;
-    name_len = (size_t)(blank - line.ptr);
-    *error = tern_host_parse(&host, tern_str_n(line.ptr + below, name_len - below), NULL);
+    *error = tern_host_parse(&host, tern_str_n(line.ptr + below, blank - below), NULL);
     if (*error == TERN_ENOMEM)
         return true;
     if (*error != TERN_OK || host.kind != TERN_HOST_NAME ||
-        !parse_time(unquote(tern_str_trim(tern_str_n(blank, line.len - name_len))), wall_s, &expires_s)) {
+        !parse_time(unquote(tern_str_trim(tern_str_from(line, blank))), &expires_s)) {
         *error = TERN_OK;
         return false;
     }
@@ -252,21 +243,19 @@ static bool load_line(struct tern_hsts *hsts, struct tern_str line, int64_t wall
 
 enum tern_error tern_hsts_load(struct tern_hsts *hsts, struct tern_str text, int64_t wall_s, size_t *skipped)
 {
-    size_t at = 0;
-
     *skipped = 0;
-    while (at < text.len) {
-        const char *end = memchr(text.ptr + at, '\n', text.len - at);
-        size_t stop = end != NULL ? (size_t)(end - text.ptr) : text.len;
-        bool has_cr = stop > at && text.ptr[stop - 1] == '\r';
-        struct tern_str line = tern_str_trim(tern_str_n(text.ptr + at, stop - at - has_cr));
+    for (size_t at = 0, end; at < text.len; at = end + 1) {
         enum tern_error error = TERN_OK;
+        struct tern_str line;
+        bool has_cr;
 
+        end = at + tern_str_find(tern_str_from(text, at), '\n');
+        has_cr = end > at && text.ptr[end - 1] == '\r';
+        line = tern_str_trim(tern_str_n(text.ptr + at, end - at - has_cr));
         if (line.len > 0 && line.ptr[0] != '#' && !load_line(hsts, line, wall_s, &error))
             (*skipped)++;
         if (error != TERN_OK)
             return error;
-        at = stop + 1;
     }
     return TERN_OK;
 }
@@ -275,14 +264,14 @@ enum tern_error tern_hsts_save(const struct tern_hsts *hsts, struct tern_buf *ou
 {
     TERN_LIST_FOREACH(node, &hsts->order) {
         const struct entry *entry = of_node(node);
-        char until[32];
         enum tern_error error;
 
         if (entry->expires_s <= wall_s)
             continue;
-        print_time(entry->expires_s, until);
-        error = tern_buf_printf(out, "%s%.*s \"%s\"\n", entry->below ? "." : "", (int)entry->len, entry->name, until);
-        if (error != TERN_OK)
+        if ((error = tern_buf_printf(out, "%s%.*s \"", entry->below ? "." : "", (int)entry->len, entry->name)) !=
+                TERN_OK ||
+            (error = append_time(out, entry->expires_s)) != TERN_OK ||
+            (error = tern_buf_append_str(out, TERN_STR("\"\n"))) != TERN_OK)
             return error;
     }
     return TERN_OK;

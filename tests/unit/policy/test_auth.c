@@ -136,7 +136,7 @@ static void test_basic(void **state)
         tern_buf_init(&out, 128);
         assert_int_equal(tern_auth_basic(&out, tern_str(cases[i].user), tern_str(cases[i].password)), TERN_OK);
         assert_true(tern_str_eq(tern_buf_view(&out), tern_str(cases[i].value)));
-        tern_auth_wipe(&out);
+        tern_buf_wipe(&out);
     }
     assert_int_equal(faultmem_live(), 0);
 }
