@@ -267,6 +267,7 @@ static void test_free_without_shutdown_ends_them_silently(void **state)
         tern_collect_start(s.client, &(struct tern_request){.url = URL}, 0, on_response, &collected, NULL, NULL),
         TERN_OK);
     assert_int_equal(tern_engine_free(s.engine), TERN_OK);
+    scenario_forget(&s);
     assert_int_equal(collected.times, 0);
     for (size_t i = 0; i < s.seen_count; i++) {
         assert_int_equal(s.seen[i]->dones, i == 5 || i == 6);

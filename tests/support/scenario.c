@@ -184,7 +184,7 @@ static void add_opened(struct scenario *s)
     fail_msg("more than %d scenarios at once", OPENED_MAX);
 }
 
-static void forget_opened(const struct scenario *s)
+void scenario_forget(const struct scenario *s)
 {
     for (size_t i = 0; i < OPENED_MAX; i++)
         if (opened[i] == s)
@@ -248,7 +248,7 @@ void scenario_close(struct scenario *s)
     for (size_t i = 0; i < s->seen_count; i++)
         free(s->seen[i]);
     s->seen_count = 0;
-    forget_opened(s);
+    scenario_forget(s);
     assert_int_equal(simio_counts(s->sim).open, 0);
     assert_int_equal(tern_engine_free(s->engine), TERN_OK);
 }

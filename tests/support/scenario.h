@@ -57,6 +57,9 @@ void scenario_open(struct scenario *s, const struct tern_client_config *config);
  * and frees everything. */
 void scenario_close(struct scenario *s);
 
+/* Of one whose engine the test has freed itself: nothing looks at it any more. */
+void scenario_forget(const struct scenario *s);
+
 /* For torture.h: every engine was shut down, so every call of the scenarios that are open has ended, once. Forgets them. */
 void scenario_all_ended(void);
 
