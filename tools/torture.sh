@@ -15,8 +15,10 @@ if [ "$wanted" = commit ]; then
     echo "sample $wanted"
 fi
 export TERN_TORTURE="$wanted"
-# cmocka takes a crash for a test that fails, and goes on.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2"
+# cmocka takes a crash for a test that fails, and goes on. Frames that a failure left behind are looked for: not every
+# release's sanitizer does so by itself.
+options=detect_stack_use_after_return=1:handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}$options"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=false
