@@ -79,6 +79,11 @@ int tern_tls_bio_recv(void *user, unsigned char *buf, size_t len)
     return (int)n;
 }
 
+bool tern_tls_bio_is_dry(struct tern_tls_bio *bio)
+{
+    return bio->in_len == 0 && refill(bio) == MBEDTLS_ERR_SSL_WANT_READ && !bio->is_starved;
+}
+
 bool tern_tls_bio_may_go_on(const struct tern_tls_bio *bio)
 {
     return !bio->is_starved && (bio->in_len != 0 || bio->in_flow == TERN_FLOW_OK);

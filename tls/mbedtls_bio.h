@@ -73,6 +73,9 @@ void tern_tls_bio_give(struct tern_tls_bio *bio, struct tern_buf *in);
 /* Room for one more record to be sent. */
 bool tern_tls_bio_has_room(const struct tern_tls_bio *bio);
 
+/* Nothing has been received, and the lower stream has nothing now: mbedTLS need not be asked. */
+bool tern_tls_bio_is_dry(struct tern_tls_bio *bio);
+
 /* After mbedTLS answered WANT_READ: there is more to read at once. mbedTLS says so for its own reasons too, and no
  * event comes for what has been received already. */
 bool tern_tls_bio_may_go_on(const struct tern_tls_bio *bio);

@@ -101,3 +101,8 @@ void tern_tls_records_give(struct tern_tls_record_spares *spares, mbedtls_ssl_co
     else
         pair_free(&pair);
 }
+
+bool tern_tls_records_are_given(const mbedtls_ssl_context *ssl)
+{
+    return ssl->in_buf == NULL;
+}

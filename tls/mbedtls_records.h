@@ -49,4 +49,7 @@ TERN_MUST_USE bool tern_tls_records_take(struct tern_tls_record_spares *spares, 
 void tern_tls_records_give(struct tern_tls_record_spares *spares, mbedtls_ssl_context *ssl,
                            struct tern_tls_record_heads *heads);
 
+/* mbedTLS has no buffers now, and so nothing in them: neither a part of a record nor data that was not read yet. */
+bool tern_tls_records_are_given(const mbedtls_ssl_context *ssl);
+
 #endif

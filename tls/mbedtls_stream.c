@@ -15,14 +15,18 @@ static struct tern_tls_stream *of(const struct tern_bytestream *stream)
 
 /* ---- an operation and its ends ---- */
 
+static bool take_records(struct tern_tls_stream *tls)
+{
+    if (tern_tls_records_take(&tls->tls->records, &tls->ssl, &tls->heads))
+        return true;
+    tern_tls_fail(tls, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+    return false;
+}
+
 static bool begin(struct tern_tls_stream *tls)
 {
-    if (!tern_tls_records_take(&tls->tls->records, &tls->ssl, &tls->heads)) {
-        tern_tls_fail(tls, MBEDTLS_ERR_SSL_ALLOC_FAILED);
-        return false;
-    }
     tern_tls_bio_begin(&tls->bio);
-    return true;
+    return take_records(tls);
 }
 
 void tern_tls_records_rest(struct tern_tls_stream *tls)
@@ -138,13 +142,19 @@ static enum tern_flow tls_read(struct tern_bytestream *stream, void *buf, size_t
     if (tls->state != TERN_TLS_OPEN)
         return TERN_FLOW_ERROR;
 
-    if (!begin(tls))
+    tern_tls_bio_begin(&tls->bio);
+    if (tern_tls_records_are_given(&tls->ssl) && tern_tls_bio_is_dry(&tls->bio))
+        return TERN_FLOW_WANT_READ; /* mbedTLS would find that out by itself, at ten times the price */
+    if (!take_records(tls))
         return TERN_FLOW_ERROR;
     while (flow == TERN_FLOW_OK && total < cap) {
         size_t got;
 
         flow = read_some(tls, (char *)buf + total, cap - total, &got);
         total += got;
+        /* Only behind data: what comes without a byte for the user is counted by read_some. */
+        if (got != 0 && mbedtls_ssl_check_pending(&tls->ssl) == 0 && tern_tls_bio_is_dry(&tls->bio))
+            flow = TERN_FLOW_WANT_READ;
     }
     flow = flow == TERN_FLOW_ERROR ? end_failed(tls) : end(tls, flow, &sent);
     /* What has been read is given first; the state has the rest for the next read. */
