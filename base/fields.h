@@ -63,6 +63,9 @@ bool tern_is_token(struct tern_str s);
 /* The length of the token that s starts with, or 0. */
 size_t tern_token_length(struct tern_str s);
 
+/* How many bytes s starts with that are no control characters: neither below 0x20, so no HTAB, nor 0x7f. */
+size_t tern_text_length(struct tern_str s);
+
 /* RFC 9110 section 5.5, obs-text allowed: no CTL but HTAB (so no CR, LF, NUL), no blank at either end. May be empty. */
 bool tern_field_value_valid(struct tern_str s);
 

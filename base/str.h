@@ -42,10 +42,11 @@ static inline bool tern_str_eq(struct tern_str a, struct tern_str b)
 /* Equal but for the case of ASCII letters, whatever the locale. */
 bool tern_bytes_ieq(const char *a, const char *b, size_t len);
 
-/* The same of views. Most names differ in length already: that is settled without a call. */
+/* The same of views. Most names differ in length or in their first letter: that is settled without a call. */
 static inline bool tern_str_ieq(struct tern_str a, struct tern_str b)
 {
-    return a.len == b.len && tern_bytes_ieq(a.ptr, b.ptr, a.len);
+    return a.len == b.len &&
+           (a.len == 0 || (((a.ptr[0] ^ b.ptr[0]) & ~0x20) == 0 && tern_bytes_ieq(a.ptr, b.ptr, a.len)));
 }
 
 /* Where c first stands in s, or s.len. */

@@ -212,11 +212,11 @@ static void each_byte_is_judged(void **state)
     assert_false(tern_field_value_valid(tern_str("a\t")));
 }
 
-/* Values are looked at eight bytes at a time: no place and no neighbour may hide a control, or make one. */
+/* Values are looked at sixteen bytes at a time, or eight: no place and no neighbour may hide a control, or make one. */
 static void a_control_is_found_wherever_it_stands(void **state)
 {
     static const char neighbours[] = {'!', 'a', '~', '\x80', '\xff'};
-    char text[20];
+    char text[36];
 
     (void)state;
     for (size_t n = 0; n < sizeof(neighbours); n++)
@@ -230,7 +230,41 @@ static void a_control_is_found_wherever_it_stands(void **state)
                     text[at] = (char)c;
                     assert_int_equal(tern_field_value_valid((struct tern_str){text, len}),
                                      !ctl && !(at_edge && (c == ' ' || c == '\t')));
+                    assert_int_equal(tern_text_length((struct tern_str){text, len}), ctl || c == '\t' ? at : len);
                 }
+}
+
+/* Letters and hyphens too. */
+static void a_token_ends_where_it_ends(void **state)
+{
+    static const char neighbours[] = {'a', 'Z', '-', '_', '7'};
+    char text[36];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(neighbours); n++)
+        for (size_t len = 1; len <= sizeof(text); len++)
+            for (size_t at = 0; at < len; at++)
+                for (int c = 0; c < 256; c++) {
+                    char one = (char)c;
+
+                    memset(text, neighbours[n], len);
+                    text[at] = one;
+                    assert_int_equal(tern_token_length((struct tern_str){text, len}),
+                                     tern_is_token((struct tern_str){&one, 1}) ? len : at);
+                }
+}
+
+static void names_differ_in_more_than_case(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 256; a++)
+        for (int b = 0; b < 256; b++) {
+            char left[] = {(char)a, 'x'}, right[] = {(char)b, 'X'};
+
+            assert_int_equal(tern_str_ieq(tern_str_n(left, 2), tern_str_n(right, 2)),
+                             tern_ascii_lower((char)a) == tern_ascii_lower((char)b));
+        }
+    assert_true(tern_str_ieq(tern_str_n(NULL, 0), TERN_STR("")));
 }
 
 static void a_bad_field_is_named_and_its_value_is_not_shown(void **state)
@@ -280,6 +314,8 @@ int main(void)
         cmocka_unit_test(a_cleared_list_allocates_nothing),
         cmocka_unit_test(each_byte_is_judged),
         cmocka_unit_test(a_control_is_found_wherever_it_stands),
+        cmocka_unit_test(a_token_ends_where_it_ends),
+        cmocka_unit_test(names_differ_in_more_than_case),
         cmocka_unit_test(a_bad_field_is_named_and_its_value_is_not_shown),
         cmocka_unit_test(comma_lists_are_walked),
     };
