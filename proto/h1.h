@@ -4,6 +4,9 @@
  * faults name the line, obs-fold becomes one space (RFC 9112 5.2) and nothing else is loosened for it. llhttp, strict,
  * reads the same lines and all of the body. Each decides the framing; where they disagree the answer is refused.
  *
+ * A head that came in one piece and is plain is shown where it lies, without a copy, and llhttp is spared those of its
+ * lines that cannot frame, whoever reads them (proto/h1_head.h). Any other goes the long way from its first byte.
+ *
  * Two states, one for each direction. Any of them goes to IDLE when the exchange is over, for whatever reason.
  *
  *   sending     IDLE -> READY -> HEAD -+-> HOLD -+-> BODY -+-> DONE
@@ -99,6 +102,9 @@ void tern_h1_spares_deinit(struct tern_h1_spares *spares);
 
 /* Longest chunk-size line, extensions included (RFC 9112 7.1.1 asks for a limit): they are parsed and ignored. */
 #define TERN_H1_CHUNK_LINE_BYTES_MAX 512
+
+/* Fields in a head that is read where it stands; one with more is read line by line. */
+#define TERN_H1_PLAIN_FIELDS_MAX 64
 
 /* The fewest pieces that a pull must have room for. */
 #define TERN_H1_PIECES_MAX 4

@@ -39,6 +39,57 @@ enum tern_error tern_h1_field_parse(struct tern_str line, struct tern_str *name,
     return TERN_OK;
 }
 
+/* The length of the plain text that data begins with, if a CRLF stands behind it and it is not empty; or 0. */
+static size_t plain_length(struct tern_str data)
+{
+    size_t n = tern_text_length(data);
+
+    return data.len - n >= 2 && data.ptr[n] == '\r' && data.ptr[n + 1] == '\n' ? n : 0;
+}
+
+size_t tern_h1_plain_status(struct tern_str data, uint16_t *status, enum tern_http_version *version,
+                            struct tern_str *reason)
+{
+    size_t n = plain_length(data);
+    const char *why;
+
+    if (n == 0 || tern_h1_status_parse(tern_str_n(data.ptr, n), status, version, reason, &why) != TERN_OK)
+        return 0;
+    *reason = tern_str_trim(*reason);
+    return n + 2;
+}
+
+size_t tern_h1_plain_field(struct tern_str data, struct tern_field *field)
+{
+    size_t colon = tern_token_length(data);
+
+    if (colon == 0 || colon == data.len || data.ptr[colon] != ':')
+        return 0;
+    struct tern_str value = tern_str_from(data, colon + 1);
+    value.len = tern_text_length(value);
+    const char *end = value.ptr + value.len;
+    if (data.ptr + data.len - end < 2 || end[0] != '\r' || end[1] != '\n')
+        return 0;
+    field->name = tern_str_n(data.ptr, colon);
+    field->value = tern_str_trim(value);
+    field->flags = tern_field_is_secret(field->name) ? TERN_FIELD_SECRET : 0;
+    return (size_t)(end - data.ptr) + 2;
+}
+
+bool tern_h1_may_frame(struct tern_str name)
+{
+    switch (name.len) {
+    case sizeof("Upgrade") - 1:
+    case sizeof("Connection") - 1:
+    case sizeof("Content-Length") - 1:
+    case sizeof("Proxy-Connection") - 1:
+    case sizeof("Transfer-Encoding") - 1:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* RFC 9110 7.6.1. What cannot be read closes. */
 static void read_connection(struct tern_h1_framing *framing, struct tern_str value)
 {

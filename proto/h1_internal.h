@@ -1,5 +1,5 @@
 /* proto/h1_internal.h - what the files of the HTTP/1.1 codec share: h1.c (the exchange's life), h1_send.c and
- * h1_receive.c (its two directions). */
+ * h1_receive.c (its two directions), h1_parser.c (llhttp). */
 #ifndef TERN_PROTO_H1_INTERNAL_H
 #define TERN_PROTO_H1_INTERNAL_H
 
@@ -33,5 +33,12 @@ void tern_h1_feed_end(struct tern_codec *codec, const struct tern_fault *reason)
 
 /* Makes ready for a status line. */
 void tern_h1_receive_begin(struct tern_h1 *h1);
+
+/* llhttp, ready for a status line. */
+void tern_h1_parser_init(struct tern_h1 *h1);
+
+/* Feeds llhttp. *used < len, or *paused, where a chunk's data or the message ended. False: llhttp will not have it, or
+ * the exchange was cancelled meanwhile. */
+bool tern_h1_parser_feed(struct tern_h1 *h1, const char *data, size_t len, size_t *used, bool *paused);
 
 #endif

@@ -37,84 +37,12 @@ static enum tern_error fail_memory(struct tern_h1 *h1)
     return tern_h1_fail(h1, &fault);
 }
 
-/* ---- llhttp ---- */
-
-/* The second opinion on the framing (proto/h1.h). 1: there is no body, whatever the fields say. */
-static int parser_headers_complete(llhttp_t *parser)
-{
-    const struct tern_h1 *h1 = parser->data;
-    const struct tern_h1_framing *framing = &h1->scratch->framing;
-    bool chunked = (parser->flags & F_CHUNKED) != 0;
-    bool has_length = (parser->flags & F_CONTENT_LENGTH) != 0;
-
-    if (parser->status_code != h1->scratch->status || chunked != framing->chunked ||
-        has_length != framing->has_length || (has_length && parser->content_length != framing->length)) {
-        llhttp_set_error_reason(parser, "cannot be read in one way only");
-        return -1;
-    }
-    return framing->none ? 1 : 0;
-}
-
-static int parser_body(llhttp_t *parser, const char *data, size_t len)
-{
-    struct tern_h1 *h1 = parser->data;
-    struct tern_stream *stream = h1->stream;
-
-    stream->received_body_bytes += len;
-    stream->owed_bytes += (uint32_t)len;
-    stream->events->on_body(stream, (const uint8_t *)data, len);
-    return h1->stream == NULL ? -1 : 0;
-}
-
-static int parser_pause(llhttp_t *parser)
-{
-    (void)parser;
-    return HPE_PAUSED;
-}
-
-/* Behind the last chunk come the trailers, and the message's end is what counts. */
-static int parser_chunk_complete(llhttp_t *parser)
-{
-    const struct tern_h1 *h1 = parser->data;
-
-    return h1->receive == TERN_H1_RECEIVE_CHUNK_DATA ? HPE_PAUSED : 0;
-}
-
-static void parser_init(struct tern_h1 *h1)
-{
-    static const llhttp_settings_t settings = {
-        .on_headers_complete = parser_headers_complete,
-        .on_body = parser_body,
-        .on_message_complete = parser_pause,
-        .on_chunk_complete = parser_chunk_complete,
-    };
-
-    llhttp_init(&h1->scratch->parser, HTTP_RESPONSE, &settings);
-    h1->scratch->parser.data = h1;
-}
-
-/* Feeds llhttp. *used < len, or *paused, where a chunk's data or the message ended. False: llhttp will not have it, or
- * the exchange was cancelled meanwhile. */
-static bool parser_feed(struct tern_h1 *h1, const char *data, size_t len, size_t *used, bool *paused)
-{
-    llhttp_errno_t error = llhttp_execute(&h1->scratch->parser, data, len);
-
-    *paused = error == HPE_PAUSED;
-    if (*paused) {
-        *used = (size_t)(llhttp_get_error_pos(&h1->scratch->parser) - data);
-        llhttp_resume(&h1->scratch->parser);
-        return true;
-    }
-    *used = len;
-    return error == HPE_OK;
-}
-
 /* Feeds llhttp a line that tern has found good, and the CRLF that stands behind the view. *ended: the message has. */
-static enum tern_error parser_feed_line(struct tern_h1 *h1, struct tern_str line, bool *ended)
+static enum tern_error parse_line(struct tern_h1 *h1, struct tern_str line, bool *ended)
 {
     size_t used;
 
-    if (!parser_feed(h1, line.ptr, line.len + 2, &used, ended) || used != line.len + 2) {
+    if (!tern_h1_parser_feed(h1, line.ptr, line.len + 2, &used, ended) || used != line.len + 2) {
         const char *reason = llhttp_get_error_reason(&h1->scratch->parser);
         return fail_line(h1, TERN_EPROTO, "%s", reason != NULL ? reason : "ends too early");
     }
@@ -145,7 +73,7 @@ static void begin_lines(struct tern_h1 *h1, enum tern_h1_receive state)
 void tern_h1_receive_begin(struct tern_h1 *h1)
 {
     begin_lines(h1, TERN_H1_RECEIVE_STATUS);
-    parser_init(h1);
+    tern_h1_parser_init(h1);
 }
 
 static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
@@ -165,7 +93,7 @@ static enum tern_error status_line(struct tern_h1 *h1, struct tern_str line)
     }
     if (tern_fields_add(&h1->scratch->fields, TERN_STR(""), reason, 0) != TERN_OK)
         return fail_memory(h1);
-    error = parser_feed_line(h1, line, &ended);
+    error = parse_line(h1, line, &ended);
     if (error != TERN_OK)
         return error;
     next_line(h1);
@@ -201,7 +129,7 @@ static enum tern_error field_line(struct tern_h1 *h1, struct tern_str line)
         return fail_line(h1, TERN_EHEAD_MAX, "more fields than head_fields_max %u", h1->limits.head_fields_max);
     if (trailer == TERN_H1_TRAILER_KEEP && tern_fields_add(fields, name, value, 0) != TERN_OK)
         return fail_memory(h1);
-    error = parser_feed_line(h1, line, &ended);
+    error = parse_line(h1, line, &ended);
     if (error == TERN_OK)
         next_line(h1);
     return error;
@@ -210,7 +138,7 @@ static enum tern_error field_line(struct tern_h1 *h1, struct tern_str line)
 static enum tern_error chunk_line(struct tern_h1 *h1, struct tern_str line)
 {
     bool ended;
-    enum tern_error error = parser_feed_line(h1, line, &ended);
+    enum tern_error error = parse_line(h1, line, &ended);
 
     if (error != TERN_OK)
         return error;
@@ -229,7 +157,7 @@ static enum tern_error trailers_end(struct tern_h1 *h1, struct tern_str line)
     struct tern_stream *stream = h1->stream;
     struct tern_fields *fields = &h1->scratch->fields;
     bool ended;
-    enum tern_error error = parser_feed_line(h1, line, &ended);
+    enum tern_error error = parse_line(h1, line, &ended);
 
     if (error != TERN_OK)
         return error;
@@ -264,32 +192,12 @@ static void judge_upload(struct tern_h1 *h1)
     }
 }
 
-static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
+/* Both readers have agreed on the head. ended: nothing stands behind it. */
+static void take_head(struct tern_h1 *h1, const struct tern_head *head, bool ended)
 {
     struct tern_stream *stream = h1->stream;
-    struct tern_fields *fields = &h1->scratch->fields;
-    const struct tern_field *view = tern_fields_view(fields);
-    struct tern_h1_framing *framing = &h1->scratch->framing;
-    bool head_method = tern_str_eq(stream->message->method, TERN_STR("HEAD"));
-    const char *why;
-    bool ended;
-    enum tern_error error =
-        tern_h1_framing_decide(framing, h1->scratch->status, h1->scratch->version, head_method, &why);
+    const struct tern_h1_framing *framing = &h1->scratch->framing;
 
-    if (error != TERN_OK)
-        return fail_line(h1, error, "%s", why);
-    error = parser_feed_line(h1, line, &ended);
-    if (error != TERN_OK)
-        return error;
-    if (ended != (framing->none || (framing->has_length && framing->length == 0)))
-        return fail_line(h1, TERN_EPROTO_FRAMING, "cannot be read in one way only");
-    struct tern_head head = {.status = h1->scratch->status,
-                             .version = h1->scratch->version,
-                             .reason = view[0].value,
-                             .fields = view + 1,
-                             .field_count = fields->count - 1};
-    if (head.status < 200)
-        return informational_head(h1, &head);
     h1->idle_hint_ns = framing->idle_hint_ns;
     if (!framing->persistent)
         tern_h1_set_state(h1, TERN_CODEC_DRAIN);
@@ -299,9 +207,123 @@ static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
                                                : TERN_H1_RECEIVE_BODY);
     h1->scratch->line_number = 0;
     next_line(h1);
-    stream->events->on_head(stream, &head);
+    stream->events->on_head(stream, head);
+}
+
+/* Whether llhttp ended the message with its head where tern does. */
+static bool ends_alike(const struct tern_h1_framing *framing, bool ended)
+{
+    return ended == (framing->none || (framing->has_length && framing->length == 0));
+}
+
+static enum tern_error decide_framing(struct tern_h1 *h1, const char **why)
+{
+    bool head_method = tern_str_eq(h1->stream->message->method, TERN_STR("HEAD"));
+
+    return tern_h1_framing_decide(&h1->scratch->framing, h1->scratch->status, h1->scratch->version, head_method, why);
+}
+
+static enum tern_error head_end(struct tern_h1 *h1, struct tern_str line)
+{
+    struct tern_fields *fields = &h1->scratch->fields;
+    const struct tern_field *view = tern_fields_view(fields);
+    const char *why;
+    bool ended;
+    enum tern_error error = decide_framing(h1, &why);
+
+    if (error != TERN_OK)
+        return fail_line(h1, error, "%s", why);
+    error = parse_line(h1, line, &ended);
+    if (error != TERN_OK)
+        return error;
+    if (!ends_alike(&h1->scratch->framing, ended))
+        return fail_line(h1, TERN_EPROTO_FRAMING, "cannot be read in one way only");
+    struct tern_head head = {.status = h1->scratch->status,
+                             .version = h1->scratch->version,
+                             .reason = view[0].value,
+                             .fields = view + 1,
+                             .field_count = fields->count - 1};
+    if (head.status < 200)
+        return informational_head(h1, &head);
+    take_head(h1, &head, ended);
     return TERN_OK;
 }
+
+/* ---- heads that came whole ---- */
+
+/* llhttp's opinion of a plain head: of its status line, its end, and the lines that by the length of their names might
+ * frame. No other plain line can change what it thinks. */
+static bool parser_agrees(struct tern_h1 *h1, struct tern_str head, const struct tern_field *fields, size_t count,
+                          bool *ended)
+{
+    const char *from = head.ptr, *end = head.ptr + head.len;
+    size_t used;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *line = fields[i].name.ptr;
+        if (tern_h1_may_frame(fields[i].name))
+            continue;
+        if (from != line && (!tern_h1_parser_feed(h1, from, (size_t)(line - from), &used, ended) || *ended))
+            return false;
+        from = i + 1 < count ? fields[i + 1].name.ptr : end - 2;
+    }
+    return tern_h1_parser_feed(h1, from, (size_t)(end - from), &used, ended) && used == (size_t)(end - from) &&
+           ends_alike(&h1->scratch->framing, *ended);
+}
+
+/* Reads the plain lines of a head where they stand. Returns the head's length with its empty line; 0: it is not whole, not
+ * plain, above a limit, or wrong. */
+static size_t scan_head(struct tern_h1 *h1, struct tern_str data, struct tern_str *reason, struct tern_field *fields,
+                        size_t *count)
+{
+    struct tern_h1_scratch *scratch = h1->scratch;
+    size_t line_max = h1->limits.head_line_bytes_max, fields_max = h1->limits.head_fields_max;
+    size_t n = tern_h1_plain_status(data, &scratch->status, &scratch->version, reason), at = n;
+    const char *why;
+
+    if (fields_max > TERN_H1_PLAIN_FIELDS_MAX)
+        fields_max = TERN_H1_PLAIN_FIELDS_MAX;
+    scratch->framing = (struct tern_h1_framing){0};
+    for (*count = 0; n != 0 && n <= line_max; at += n) {
+        struct tern_str rest = tern_str_from(data, at);
+        struct tern_field *field = &fields[*count];
+        if (rest.len >= 2 && rest.ptr[0] == '\r' && rest.ptr[1] == '\n')
+            return at + 2 <= h1->limits.head_bytes_max ? at + 2 : 0;
+        if (*count == fields_max)
+            return 0;
+        n = tern_h1_plain_field(rest, field);
+        if (n != 0 && tern_h1_framing_take(&scratch->framing, field->name, field->value, &why) != TERN_OK)
+            return 0;
+        ++*count;
+    }
+    return 0;
+}
+
+/* Nearly every head comes in one piece and is plain: such a one is shown as it lies there. Whatever is not so is left to the
+ * reader of lines, which knows what is wrong with it: then nothing has happened, and this returns 0. */
+static size_t take_whole_head(struct tern_h1 *h1, const char *data, size_t len)
+{
+    struct tern_field fields[TERN_H1_PLAIN_FIELDS_MAX];
+    struct tern_head head = {.fields = fields};
+    const char *why;
+    bool ended;
+    size_t n = scan_head(h1, tern_str_n(data, len), &head.reason, fields, &head.field_count);
+
+    if (n == 0 || h1->scratch->status < 200 || decide_framing(h1, &why) != TERN_OK)
+        return 0;
+    if (!parser_agrees(h1, tern_str_n(data, n), fields, head.field_count, &ended)) {
+        tern_h1_parser_init(h1);
+        return 0;
+    }
+    head.status = h1->scratch->status;
+    head.version = h1->scratch->version;
+    h1->stream->received_head_bytes += n;
+    tern_h1_set_receive(h1, TERN_H1_RECEIVE_FIELDS);
+    take_head(h1, &head, ended);
+    return n;
+}
+
+/* ---- line by line ---- */
 
 /* A line, or what there is of it with its folds, has come to its LF. A field is whole then, but waits for the byte behind
  * it, which may continue it. */
@@ -353,22 +375,6 @@ static enum tern_error kept_line(struct tern_h1 *h1)
     return TERN_OK;
 }
 
-/* A line of n bytes that came as a whole, nothing of it in the buffer, with len - n bytes behind it: read where it stands,
- * unless what is behind it is unknown or continues it. */
-static enum tern_error lent_line(struct tern_h1 *h1, const char *data, size_t n, size_t len)
-{
-    enum tern_error error = line_end(h1, tern_str_n(data, n));
-
-    if (error != TERN_OK || !h1->scratch->line_whole)
-        return error;
-    if (n < len && !tern_ascii_is_blank(data[n]))
-        return field_line(h1, tern_str_n(data, n - 2));
-    if (tern_buf_append(&h1->scratch->line, data, n) != TERN_OK)
-        return fail_memory(h1);
-    tern_buf_truncate(&h1->scratch->line, 2);
-    return TERN_OK;
-}
-
 /* Counts n more bytes of the line against the caps. Which cap is named does not depend on how the bytes were split. */
 static enum tern_error count_line(struct tern_h1 *h1, size_t n)
 {
@@ -403,6 +409,11 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
     struct tern_buf *line = &h1->scratch->line;
     enum tern_error error;
 
+    if (h1->receive == TERN_H1_RECEIVE_STATUS && line->len == 0) {
+        *used = take_whole_head(h1, data, len);
+        if (*used != 0)
+            return TERN_OK;
+    }
     if (h1->scratch->line_whole && tern_ascii_is_blank(data[0])) {
         tern_buf_truncate(line, line->len - tern_str_trim(tern_buf_view(line)).len);
         h1->scratch->fold_at = line->len;
@@ -419,13 +430,10 @@ static enum tern_error take_line(struct tern_h1 *h1, const char *data, size_t le
     if (error != TERN_OK)
         return error;
     *used = n;
-    bool is_lent = lf != NULL && line->len == 0;
-    if (!is_lent && tern_buf_append(line, data, n) != TERN_OK)
+    if (tern_buf_append(line, data, n) != TERN_OK)
         return fail_memory(h1);
-    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(is_lent ? tern_str_n(data, n) : tern_buf_view(line)))
+    if (h1->receive == TERN_H1_RECEIVE_STATUS && !begins_as_http(tern_buf_view(line)))
         return fail_line(h1, TERN_EPROTO_VERSION, "is not HTTP/1");
-    if (is_lent)
-        return lent_line(h1, data, n, len);
     return lf != NULL ? kept_line(h1) : TERN_OK;
 }
 
@@ -451,7 +459,7 @@ static enum tern_error take_body(struct tern_h1 *h1, const char *data, size_t le
     len = body_room(h1, len);
     if (len == 0)
         return TERN_OK;
-    if (!parser_feed(h1, data, len, used, &paused)) {
+    if (!tern_h1_parser_feed(h1, data, len, used, &paused)) {
         if (h1->stream == NULL)
             return TERN_OK;
         tern_fault_set(&fault, TERN_EPROTO, "response body, after %llu bytes: %s",

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rand.h"
+#include "proto/h1_head.h"
 #include "tests/support/h1_rig.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -306,6 +307,110 @@ static void nul_is_refused_wherever_it_stands_in_a_head(void **unused)
     h1_rig_deinit(&rig);
 }
 
+/* ---- heads that come whole ---- */
+
+#define NGINX                                                                                                          \
+    "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 21 Nov 2026 11:26:42 GMT\r\nContent-Type: text/plain\r\n"   \
+    "Content-Length: 2\r\nLast-Modified: Sat, 21 Nov 2026 11:26:30 GMT\r\nConnection: keep-alive\r\n"                  \
+    "ETag: \"6b017fe6-80\"\r\nAccept-Ranges: bytes\r\n\r\n"
+
+/* Bytes that the spare scratch holds of lines and fields. */
+static size_t kept(const struct h1_rig *rig)
+{
+    return rig->spares.first->line.cap + rig->spares.first->fields.bytes.cap;
+}
+
+static void a_plain_head_is_copied_only_when_it_comes_in_pieces(void **unused)
+{
+    struct h1_rig rig;
+    enum tern_codec_state state;
+
+    (void)unused;
+    h1_rig_init(&rig, NULL);
+    exchange(&rig, "GET", NGINX "hi", false, 0, &state);
+    assert_int_equal(state, TERN_CODEC_OPEN);
+    assert_int_equal(kept(&rig), 0);
+    exchange(&rig, "GET", NGINX "hi", false, sizeof(NGINX), &state);
+    assert_int_equal(kept(&rig), 0);
+    exchange(&rig, "GET", NGINX "hi", false, sizeof(NGINX) - 2, &state);
+    assert_int_equal(state, TERN_CODEC_OPEN);
+    assert_true(kept(&rig) > 0);
+    h1_rig_deinit(&rig);
+}
+
+/* One byte of a real head is any other: whatever that is, it is the same in one piece and in two. */
+static void each_byte_of_a_head_may_be_any_other(void **unused)
+{
+    static const char answer[] = NGINX "hi";
+    size_t len = sizeof(answer) - 1;
+    struct h1_rig whole, split;
+
+    (void)unused;
+    h1_rig_init(&whole, NULL);
+    h1_rig_init(&split, NULL);
+    for (size_t at = 0; at < len; at++)
+        for (int c = 0; c < 256; c++) {
+            char bytes[sizeof(answer)];
+            memcpy(bytes, answer, sizeof(answer));
+            bytes[at] = (char)c;
+            h1_rig_reconnect(&whole);
+            h1_rig_reconnect(&split);
+            assert_int_equal(h1_rig_submit(&whole), TERN_OK);
+            assert_int_equal(h1_rig_submit(&split), TERN_OK);
+            h1_rig_write(&whole, 0);
+            h1_rig_write(&split, 0);
+            h1_rig_feed_n(&whole, bytes, len, 0);
+            if (h1_rig_feed_n(&split, bytes, 1, 0) == 1)
+                h1_rig_feed_n(&split, bytes + 1, len - 1, 0);
+            assert_string_equal(h1_rig_log(&whole), h1_rig_log(&split));
+            assert_int_equal(h1_rig_state(&whole), h1_rig_state(&split));
+            if (strstr(h1_rig_log(&whole), "error") == NULL)
+                assert_int_equal(whole.stream.received_head_bytes, split.stream.received_head_bytes);
+        }
+    h1_rig_deinit(&split);
+    h1_rig_deinit(&whole);
+}
+
+/* All that llhttp reads out of a head it reads out of lines that it is always shown. */
+static void what_frames_is_known_by_its_length(void **unused)
+{
+    static const char *const names[] = {"connection", "Content-Length", "PROXY-CONNECTION", "Transfer-Encoding",
+                                        "upgrade"};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_true(tern_h1_may_frame(tern_str(names[i])));
+    assert_false(tern_h1_may_frame(tern_str("Date")));
+    assert_false(tern_h1_may_frame(tern_str("Accept-Ranges")));
+}
+
+/* Up to more fields than are read where they stand. */
+static void any_number_of_fields_is_shown(void **unused)
+{
+    struct h1_rig rig;
+
+    (void)unused;
+    h1_rig_init(&rig, NULL);
+    for (size_t count = 0; count < 2 * TERN_H1_PLAIN_FIELDS_MAX; count++) {
+        struct tern_buf answer;
+        enum tern_codec_state state;
+        size_t shown = 0;
+
+        tern_buf_init(&answer, 1 << 20);
+        assert_int_equal(tern_buf_printf(&answer, OK), TERN_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(tern_buf_printf(&answer, "X: %zu\r\n", i), TERN_OK);
+        assert_int_equal(tern_buf_printf(&answer, "Content-Length: 0\r\n\r\n%c", '\0'), TERN_OK);
+        const char *log = exchange(&rig, "GET", answer.data + answer.head, false, 0, &state);
+        for (const char *at = log; (at = strstr(at, "| X: ")) != NULL; at++, shown++)
+            assert_int_equal(strtoul(at + 5, NULL, 10), shown);
+        assert_int_equal(shown, count);
+        assert_int_equal(state, TERN_CODEC_OPEN);
+        tern_buf_deinit(&answer);
+    }
+    h1_rig_deinit(&rig);
+}
+
 /* ---- caps ---- */
 
 static void repeat(struct tern_buf *buf, const char *text, size_t times)
@@ -395,6 +500,8 @@ static void default_caps_hold_a_big_head(void **unused)
     (void)unused;
     h1_rig_init(&rig, NULL);
     assert_non_null(strstr(capped(&rig, OK "A: ", "x", 16379, "\r\nContent-Length: 0\r\n\r\n", 0), "end\n"));
+    assert_int_equal(rig.spares.count, 1);
+    assert_non_null(strstr(capped(&rig, OK "A: ", "x", 16379, "\r\nContent-Length: 0\r\n\r\n", 16000), "end\n"));
     /* What has grown large is not kept. */
     assert_int_equal(rig.spares.count, 0);
     assert_non_null(strstr(capped(&rig, OK "A: ", "x", 16380, "\r\n", 0), "longer than head_line_bytes_max 16384"));
@@ -529,6 +636,10 @@ int main(void)
         cmocka_unit_test(each_sample_at_every_split),
         cmocka_unit_test(each_broken_answer_is_refused_at_every_split),
         cmocka_unit_test(nul_is_refused_wherever_it_stands_in_a_head),
+        cmocka_unit_test(a_plain_head_is_copied_only_when_it_comes_in_pieces),
+        cmocka_unit_test(each_byte_of_a_head_may_be_any_other),
+        cmocka_unit_test(what_frames_is_known_by_its_length),
+        cmocka_unit_test(any_number_of_fields_is_shown),
         cmocka_unit_test(caps_are_exact_and_named),
         cmocka_unit_test(default_caps_hold_a_big_head),
         cmocka_unit_test(a_full_window_stops_the_feed_and_credit_goes_on),
