@@ -338,9 +338,10 @@ static void a_plain_head_is_copied_only_when_it_comes_in_pieces(void **unused)
     h1_rig_deinit(&rig);
 }
 
-/* One byte of a real head is any other: whatever that is, it is the same in one piece and in two. */
-static void each_byte_of_a_head_may_be_any_other(void **unused)
+/* One byte of a real head is another: whatever that is, it is the same in one piece and in two. */
+static void each_byte_of_a_head_may_be_another(void **unused)
 {
+    static const char others[] = "\0\x01\b\t\n\r\x1f !\"(,-:09AZ_az{~\x7f\x80\xff";
     static const char answer[] = NGINX "hi";
     size_t len = sizeof(answer) - 1;
     struct h1_rig whole, split;
@@ -349,10 +350,10 @@ static void each_byte_of_a_head_may_be_any_other(void **unused)
     h1_rig_init(&whole, NULL);
     h1_rig_init(&split, NULL);
     for (size_t at = 0; at < len; at++)
-        for (int c = 0; c < 256; c++) {
+        for (size_t other = 0; other < sizeof(others) - 1; other++) {
             char bytes[sizeof(answer)];
             memcpy(bytes, answer, sizeof(answer));
-            bytes[at] = (char)c;
+            bytes[at] = others[other];
             h1_rig_reconnect(&whole);
             h1_rig_reconnect(&split);
             assert_int_equal(h1_rig_submit(&whole), TERN_OK);
@@ -637,7 +638,7 @@ int main(void)
         cmocka_unit_test(each_broken_answer_is_refused_at_every_split),
         cmocka_unit_test(nul_is_refused_wherever_it_stands_in_a_head),
         cmocka_unit_test(a_plain_head_is_copied_only_when_it_comes_in_pieces),
-        cmocka_unit_test(each_byte_of_a_head_may_be_any_other),
+        cmocka_unit_test(each_byte_of_a_head_may_be_another),
         cmocka_unit_test(what_frames_is_known_by_its_length),
         cmocka_unit_test(any_number_of_fields_is_shown),
         cmocka_unit_test(caps_are_exact_and_named),
