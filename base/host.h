@@ -7,6 +7,8 @@
 #ifndef TERN_BASE_HOST_H
 #define TERN_BASE_HOST_H
 
+#include <string.h>
+
 #include "tern/error.h"
 
 #define TERN_HOST_TEXT_MAX 253   /* RFC 1035 section 2.3.4 as text, without the last dot */
@@ -28,6 +30,12 @@ struct tern_host {
 static inline struct tern_str tern_host_text(const struct tern_host *host)
 {
     return (struct tern_str){host->text, host->len};
+}
+
+/* The same as an assignment, without the room behind the text. */
+static inline void tern_host_copy(struct tern_host *out, const struct tern_host *host)
+{
+    memcpy(out, host, offsetof(struct tern_host, text) + host->len + 1u);
 }
 
 /* The zone, or an empty view. */

@@ -27,9 +27,9 @@ struct tern_url {
     struct tern_str path;      /* starts with '/' */
     struct tern_str query;     /* without '?'; absent where there is none */
     struct tern_str fragment;  /* without '#'; absent where there is none */
-    struct tern_host host;
-    uint16_t port; /* given or the scheme's default; 0 where neither is known */
+    uint16_t port;             /* given or the scheme's default; 0 where neither is known */
     struct tern_buf buf;
+    struct tern_host host; /* last: most of its room is empty */
 };
 
 /* Parses an absolute URL, scheme://host…. What url held before is gone, its memory is used again; after an error it

@@ -66,22 +66,37 @@ void tern_call_build_deinit(struct tern_call *call)
 
 /* ---- what the user gave ---- */
 
-enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url, struct tern_fault *why)
+static enum tern_error check_scheme(const struct tern_url *url, struct tern_fault *why)
 {
     char shown[TERN_ESCAPE_MAX];
 
-    if (!tern_str_eq(url->scheme, TERN_STR("http")) && !tern_str_eq(url->scheme, TERN_STR("https")))
-        return tern_fault_set(why, TERN_ESCHEME, "URL scheme \"%s\": must be http or https",
-                              tern_escape(shown, sizeof(shown), url->scheme));
-    *out = (struct tern_origin){.is_secure = url->scheme.len == 5, .port = url->port, .host = url->host};
-    return TERN_OK;
+    if (tern_str_eq(url->scheme, TERN_STR("http")) || tern_str_eq(url->scheme, TERN_STR("https")))
+        return TERN_OK;
+    return tern_fault_set(why, TERN_ESCHEME, "URL scheme \"%s\": must be http or https",
+                          tern_escape(shown, sizeof(shown), url->scheme));
+}
+
+void tern_origin_set(struct tern_origin *out, const struct tern_url *url)
+{
+    out->is_secure = url->scheme.len == 5;
+    out->port = url->port;
+    tern_host_copy(&out->host, &url->host);
+}
+
+enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url, struct tern_fault *why)
+{
+    enum tern_error error = check_scheme(url, why);
+
+    if (error == TERN_OK)
+        tern_origin_set(out, url);
+    return error;
 }
 
 static enum tern_error take_url(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
 {
     enum tern_error error = tern_url_parse(&call->url, request->url, why);
 
-    return error == TERN_OK ? tern_origin_of_url(&call->origin, &call->url, why) : error;
+    return error == TERN_OK ? check_scheme(&call->url, why) : error;
 }
 
 static enum tern_error take_method(struct tern_call *call, const struct tern_request *request, struct tern_fault *why)
@@ -273,7 +288,9 @@ enum tern_error tern_call_build(struct tern_call *call, const struct tern_reques
         return error;
     if ((error = take_policy(call, request->policy, why)) != TERN_OK)
         return error;
-    call->own_timeouts = request->timeouts != NULL ? *request->timeouts : (struct tern_timeouts){0};
+    call->has_own_timeouts = request->timeouts != NULL;
+    if (call->has_own_timeouts)
+        call->own_timeouts = *request->timeouts;
     if ((error = take_url(call, request, why)) != TERN_OK || (error = take_method(call, request, why)) != TERN_OK ||
         (error = take_fields(call, request, why)) != TERN_OK || (error = check_expect(request->expect, why)) != TERN_OK)
         return error;

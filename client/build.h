@@ -15,6 +15,9 @@ void tern_call_build_forget(struct tern_call *call);
 TERN_MUST_USE enum tern_error tern_origin_of_url(struct tern_origin *out, const struct tern_url *url,
                                                  struct tern_fault *why);
 
+/* The same for one that is known to be http or https. */
+void tern_origin_set(struct tern_origin *out, const struct tern_url *url);
+
 /* Checks request and copies it (but its body's source). What an earlier request left is overwritten, its memory used
  * again. Errors: TERN_EURL, TERN_ESCHEME, TERN_EFIELD, TERN_EINVAL, TERN_ENOMEM; why says which part, the value and
  * the rule. */

@@ -72,7 +72,8 @@ static void finish(struct tern_call *call, bool is_silent)
     client->stats.calls_failed += result->fault.error != TERN_OK;
     client->stats.calls_live--;
     tern_slots_release(&client->engine->calls, call->id);
-    tern_body_reader_deinit(&call->body);
+    if (call->has_body)
+        tern_body_reader_deinit(&call->body);
     result->hedges = call->hedges;
     result->resumes = call->resumes;
     if (call->resume.fault.error != TERN_OK)
@@ -143,14 +144,28 @@ void tern_call_end_now(struct tern_call *call, enum tern_error error, bool is_si
 
 /* ---- attempts ---- */
 
-struct tern_result tern_call_new_result(const struct tern_call *call)
+void tern_result_clear(struct tern_result *result)
 {
-    return (struct tern_result){.attempt = call->attempts,
-                                .hop = call->result.hop,
-                                .hops = call->hops,
-                                .hop_count = call->hop_count,
-                                .host_config = call->site->pattern,
-                                .times = {.start_ns = call->result.times.start_ns}};
+    struct tern_fault *fault = &result->fault;
+
+    fault->error = TERN_OK;
+    fault->os_errno = fault->tls_code = 0;
+    fault->text[0] = result->local[0] = result->remote[0] = '\0';
+    memset(&result->phase, 0, offsetof(struct tern_result, local) - offsetof(struct tern_result, phase));
+}
+
+void tern_call_begin_result(const struct tern_call *call, struct tern_result *out)
+{
+    uint64_t start_ns = call->result.times.start_ns;
+    uint32_t hop = call->result.hop;
+
+    tern_result_clear(out);
+    out->attempt = call->attempts;
+    out->hop = hop;
+    out->hops = call->hops;
+    out->hop_count = call->hop_count;
+    out->host_config = call->site->pattern;
+    out->times.start_ns = start_ns;
 }
 
 /* Promise 4: only what is provably safe. */
@@ -189,7 +204,7 @@ static void replay(struct tern_call *call)
     call->replays++;
     call->was_told = false;
     call->client->stats.replayed++;
-    call->result = tern_call_new_result(call);
+    tern_call_begin_result(call, &call->result);
     set_state(call, TERN_CALL_NEW);
     tern_engine_defer(call->client->engine, &call->task);
     tern_call_trace(call, "%s: sending it again (attempt %u)", reason, call->attempts);
@@ -528,7 +543,7 @@ static void begin_attempt(struct tern_call *call)
 {
     struct tern_exchange *exchange = &call->exchange;
     const struct tern_limits *limits = &call->profile->config.limits;
-    struct tern_fault why = {0};
+    struct tern_fault why;
     enum tern_error error;
 
     if (!passes_gate(call) || !has_leave(call, tern_identity_await) || !has_leave(call, tern_call_admit))
@@ -549,7 +564,6 @@ static void begin_attempt(struct tern_call *call)
     exchange->owner = call;
     exchange->profile = call->profile;
     exchange->origin = &call->origin;
-    exchange->timeouts = &call->timeouts;
     exchange->total_deadline_ns = call->deadline_ns;
     exchange->result = &call->result;
     exchange->window_bytes = limits->body_window_bytes;

@@ -39,91 +39,91 @@ enum tern_call_next { TERN_CALL_NEXT_NONE, TERN_CALL_NEXT_RETRY, TERN_CALL_NEXT_
 
 enum tern_call_state { TERN_CALL_NEW, TERN_CALL_RUNNING, TERN_CALL_DECODING, TERN_CALL_ENDING, TERN_CALL_DONE };
 
+/* What every call works with stands first and together: with hundreds of calls under way each cache line counts. */
 struct tern_call {
     struct tern_corpse corpse;
     struct tern_list node;
     struct tern_client *client;
     tern_call_id id;
     enum tern_call_state state;
+    enum tern_call_next next;
     struct tern_handlers handlers;
     void *user;
     void (*on_drop)(void *user); /* NULL, or the one callback of an end that is silent: user is freed in there */
     struct tern_task task;
-    struct tern_message post; /* while a post brings it */
-
-    /* The request, as it stays. */
-    struct tern_url url;
-    struct tern_origin origin;
-    struct tern_buf method;
-    struct tern_buf authority; /* of a Host field of the user's */
-    struct tern_fields own;    /* the user's fields, and the names that are taken away */
-    struct tern_fields fields; /* as they are sent, unless they are the profile's */
-    struct tern_timeouts own_timeouts;
-    struct tern_timeouts timeouts;
-    const struct tern_field *trailers; /* the user's */
-    size_t trailer_count;
-    enum tern_expect expect;
-    char priority[8]; /* value of the field, "u=3, i"; empty: none */
-    uint64_t body_bytes_max;
-    bool credits_itself;
-    bool has_body;
-    bool is_fresh, wants_close;
-
-    /* Under way. */
     struct tern_settings *settings; /* owned count */
     const struct tern_site *site;   /* of them: what holds for the present hop's host */
     struct tern_profile *profile;   /* the site's */
-    struct tern_body_reader body;
-    struct tern_exchange exchange;
-    struct tern_exchange *active; /* while RUNNING: the exchange that the call goes by; that, or the hedge's */
-    struct tern_result result;
-    uint32_t attempts; /* of this hop */
+    struct tern_exchange *active;   /* while RUNNING: the exchange that the call goes by; its own, or the hedge's */
     uint64_t deadline_ns;
+    uint64_t body_bytes_max;
     uint64_t owed_bytes; /* delivered and not credited, where the call credits itself */
+    uint32_t attempts;   /* of this hop */
     uint32_t replays;
+    uint32_t hedges; /* of all hops */
+    uint32_t resumes;
+    enum tern_expect expect;
+    bool credits_itself;
+    bool has_body;
+    bool has_own_policy, has_own_timeouts;
+    bool is_fresh, wants_close;
     bool is_paused;        /* by the user */
     bool pauses_transport; /* what it was told last */
     bool was_told;         /* the attempt's end, to the hooks */
     bool was_answered;     /* something of a response was shown to the user: no other attempt */
+    bool to_get;           /* with NEXT_HOP: its method */
+    bool drops_secrets;    /* another origin was visited: secrets do not come back */
+    bool drops_host;
+    bool is_cross_site; /* the chain has been to another site: not all cookies go out any more */
+    bool is_upgraded;   /* the hop's URL was http, and HSTS has made it https */
+    bool is_retrying;   /* counted as such by its client */
+    char priority[8];   /* value of the field, "u=3, i"; empty: none */
 
+    /* What only some have. */
+    const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
+    const struct tern_retries *retries_policy;
+    const struct tern_hedging *hedging_policy;
+    struct tern_jar *jar;            /* the policy's own or the site's, or NULL */
+    struct tern_identity *identity;  /* NULL: it has no credentials */
+    struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */
+    struct tern_host_state *rate;    /* pinned while the attempt waits or runs */
+    struct tern_host_state *pace; /* pinned until the attempt is answered: how fast its origin is; NULL: it goes once */
+    struct tern_hedge *hedge;     /* owned, or NULL */
+    struct tern_hop *hops;
+    size_t hop_count;
+    struct tern_keep hop_texts;
+    const struct tern_field *trailers; /* the user's */
+    size_t trailer_count;
+    struct tern_timer delay; /* in NEW: of the next attempt; RUNNING: of its hedge; DECODING: the deadline */
+
+    /* The request, as it stays, and what is under way. */
+    struct tern_fields own;    /* the user's fields, and the names that are taken away */
+    struct tern_buf authority; /* of a Host field of the user's */
+    struct tern_buf method;
+    struct tern_url url;
+    struct tern_origin origin;
+    struct tern_exchange exchange;
+    struct tern_result result;
     struct tern_decoding_state decoding;
     struct tern_resume resume;
-    uint32_t resumes;
-    struct tern_identity *identity; /* NULL: it has no credentials */
+    struct tern_body_reader body; /* with has_body */
+    struct tern_fields fields;    /* as they are sent, unless they are the profile's */
 
-    /* Policy. */
+    /* Rarely looked at. */
+    uint64_t delay_ns;
+    uint64_t discarded_bytes;
+    uint64_t assigned_ns; /* with pace: it got its connection; 0: not yet */
+    uint64_t patience_ns; /* while it waits for its rate: until then */
+    uint32_t breaker_round;
+    struct tern_list in_line;          /* of its rate, while it waits */
+    struct tern_message post;          /* while a post brings it */
+    struct tern_url next_url;          /* with NEXT_HOP */
+    struct tern_timeouts own_timeouts; /* as asked for */
+    struct tern_timeouts timeouts;     /* the same with the site's for what it left out */
     struct tern_decoding own_decoding;
     struct tern_redirects own_redirects;
     struct tern_retries own_retries;
     struct tern_hedging own_hedging;
-    bool has_own_policy;
-    const struct tern_redirects *redirects_policy; /* what holds for this call, or NULL */
-    const struct tern_retries *retries_policy;
-    const struct tern_hedging *hedging_policy;
-    struct tern_jar *jar; /* the policy's own or the site's, or NULL */
-    enum tern_call_next next;
-    struct tern_timer delay; /* in NEW: of the next attempt; RUNNING: of its hedge; DECODING: the deadline */
-    uint64_t delay_ns;
-    uint64_t discarded_bytes;
-    struct tern_url next_url; /* with NEXT_HOP */
-    bool to_get;              /* with NEXT_HOP: its method */
-    bool drops_secrets;       /* another origin was visited: secrets do not come back */
-    bool drops_host;
-    bool is_cross_site;              /* the chain has been to another site: not all cookies go out any more */
-    bool is_upgraded;                /* the hop's URL was http, and HSTS has made it https */
-    bool is_retrying;                /* counted as such by its client */
-    struct tern_host_state *breaker; /* pinned: what the attempt's outcome is told to; NULL: nothing, or told */
-    uint32_t breaker_round;
-    struct tern_host_state *rate; /* pinned while the attempt waits or runs */
-    struct tern_list in_line;     /* of its rate, while it waits */
-    struct tern_host_state *pace; /* pinned until the attempt is answered: how fast its origin is; NULL: it goes once */
-    uint64_t assigned_ns;         /* with pace: it got its connection; 0: not yet */
-    struct tern_hedge *hedge;     /* owned, or NULL */
-    uint32_t hedges;              /* of all hops */
-    uint64_t patience_ns;         /* while it waits: until then */
-    struct tern_hop *hops;
-    size_t hop_count;
-    struct tern_keep hop_texts;
 };
 
 /* Where its exchanges go: the pool, or a mock. */
@@ -135,8 +135,11 @@ static inline struct tern_transport *tern_call_transport(const struct tern_call 
 /* One that has just become its client's: its first attempt begins from a task. */
 void tern_call_begin(struct tern_call *call);
 
-/* What the result of its next attempt begins as. */
-struct tern_result tern_call_new_result(const struct tern_call *call);
+/* All 0, but for what is behind the end of its texts and of its tries. */
+void tern_result_clear(struct tern_result *result);
+
+/* What the result of its next attempt begins as; *out may be the call's. */
+void tern_call_begin_result(const struct tern_call *call, struct tern_result *out);
 
 /* Who hears an exchange that is the call's only one. */
 const struct tern_exchange_events *tern_call_exchange_events(const struct tern_call *call);

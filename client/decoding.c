@@ -129,8 +129,6 @@ void tern_call_decoding_init(struct tern_call *call)
 {
     struct tern_decoding_state *d = &call->decoding;
 
-    d->is_held = false;
-    d->delivered_bytes = 0;
     tern_buf_init(&d->waiting, SIZE_MAX);
     tern_task_init(&d->task, on_task);
 }
@@ -139,6 +137,10 @@ void tern_call_decoding_end(struct tern_call *call)
 {
     struct tern_decoding_state *d = &call->decoding;
 
+    if (d->decoder == NULL)
+        return;
+    d->is_held = false;
+    d->delivered_bytes = 0;
     tern_task_cancel(&d->task);
     tern_ledger_drop(&call->client->pool.ledger, d->waiting.len);
     tern_buf_deinit(&d->waiting);

@@ -17,12 +17,13 @@ struct tern_call;
 struct tern_decoding_state {
     const struct tern_decoding *policy; /* what holds for this call; NULL: off */
     struct tern_decoder *decoder;       /* of this response; NULL: it is delivered as it comes */
-    struct tern_buf waiting;            /* came, and is not decoded yet; held in the client's ledger */
     bool is_held;                       /* there is more to deliver: in waiting, or in the decoder */
-    struct tern_task task;
     uint64_t delivered_bytes;
+    struct tern_buf waiting; /* came, and is not decoded yet; held in the client's ledger */
+    struct tern_task task;
 };
 
+/* Once in a call's life. */
 void tern_call_decoding_init(struct tern_call *call);
 
 /* A response begins that is the user's. Errors: as tern_decoder_new. */

@@ -237,9 +237,10 @@ static struct tern_hedge *prepare(struct tern_call *call)
                                      .window_bytes_max = first->window_bytes_max,
                                      .is_fresh = first->is_fresh,
                                      .apart_from = first};
-    tern_body_reader_init(&hedge->body, call->client->engine, &call->body.body, call->body.on_ready);
-    if (call->has_body)
+    if (call->has_body) {
+        tern_body_reader_init(&hedge->body, call->client->engine, &call->body.body, call->body.on_ready);
         second->outgoing.body = &hedge->body.source;
+    }
     return hedge;
 }
 
@@ -259,7 +260,7 @@ void tern_call_hedge_due(struct tern_call *call)
     client->retrying_count++;
     call->attempts++;
     call->hedges++;
-    hedge->result = tern_call_new_result(call);
+    tern_call_begin_result(call, &hedge->result);
     hedge->result.by_hedge = true;
     call->exchange.events = hedge->exchange.events =
         call->handlers.on_trace != NULL ? &race_events : &quiet_race_events;

@@ -39,20 +39,30 @@ static void hear_hsts(struct tern_call *call, const struct tern_head *head)
         tern_call_trace(call, "No memory to remember that %s wants TLS alone", call->origin.host.text);
 }
 
+/* Its own timeouts where it asked for any, else the site's as they are. */
+static const struct tern_timeouts *settle_timeouts(struct tern_call *call)
+{
+    const struct tern_timeouts *base = &call->profile->config.timeouts;
+
+    if (!call->has_own_timeouts)
+        return base;
+    tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, base);
+    return &call->timeouts;
+}
+
 enum tern_error tern_call_settle(struct tern_call *call)
 {
     enum tern_error error = upgrade(call, &call->url);
 
     if (error != TERN_OK)
         return error;
-    call->origin =
-        (struct tern_origin){.is_secure = call->url.scheme.len == 5, .port = call->url.port, .host = call->url.host};
+    tern_origin_set(&call->origin, &call->url);
     call->site = tern_settings_site(call->settings, &call->origin.host);
     call->profile = call->site->profile;
     call->result.host_config = call->site->pattern;
     if ((error = tern_identity_settle(call)) != TERN_OK)
         return error;
-    tern_timeouts_resolve(&call->timeouts, &call->own_timeouts, &call->profile->config.timeouts);
+    call->exchange.timeouts = settle_timeouts(call);
     if (call->has_own_policy)
         return call->jar == NULL || call->jar->engine == engine_of(call) ? TERN_OK : TERN_EINVAL;
     call->redirects_policy = call->site->policy.redirects;
@@ -284,6 +294,8 @@ static enum tern_error prepare_hop(struct tern_call *call, struct tern_fault *wh
         tern_buf_clear(&call->method);
         if (tern_buf_append_str(&call->method, TERN_STR("GET")) != TERN_OK)
             return tern_fault_plain(why, TERN_ENOMEM);
+        if (call->has_body)
+            tern_body_reader_deinit(&call->body);
         call->has_body = false;
         drop_body_fields(call);
     }
@@ -319,7 +331,7 @@ enum tern_error tern_call_prepare_next(struct tern_call *call, struct tern_fault
     call->was_told = false;
     call->attempts = is_hop ? 1 : call->attempts + 1;
     result->hop += is_hop;
-    *result = tern_call_new_result(call);
+    tern_call_begin_result(call, result);
     if (is_hop) {
         enum tern_error error = prepare_hop(call, why);
 

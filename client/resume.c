@@ -20,10 +20,10 @@ static bool is_whole(const struct tern_call *call)
 void tern_call_resume_begin(struct tern_call *call, const struct tern_head *head)
 {
     struct tern_resume *resume = &call->resume;
-    int64_t wall_s = tern_engine_wall_s(call->client->engine);
 
     if (call->retries_policy == NULL || !call->retries_policy->resume || call->decoding.decoder != NULL ||
-        call->credits_itself || !is_whole(call) || !tern_resume_read(head, wall_s, &resume->body))
+        call->credits_itself || !is_whole(call) ||
+        !tern_resume_read(head, tern_engine_wall_s(call->client->engine), &resume->body))
         return;
     tern_buf_clear(&resume->validator);
     if (tern_buf_append_str(&resume->validator, resume->body.validator) != TERN_OK)

@@ -11,12 +11,12 @@
 struct tern_call;
 
 struct tern_resume {
-    bool is_possible;             /* of the response that the user is being given */
-    bool is_part;                 /* what comes now is the rest of it */
+    bool is_possible; /* of the response that the user is being given */
+    bool is_part;     /* what comes now is the rest of it */
+    uint64_t delivered_bytes;
+    struct tern_fault fault;      /* of the attempt that broke off; TERN_OK: none did, and what comes is no rest */
     struct tern_resume_body body; /* its validator is */
     struct tern_buf validator;
-    uint64_t delivered_bytes;
-    struct tern_fault fault; /* of the attempt that broke off; TERN_OK: none did, and what comes is no rest */
 };
 
 /* A response begins that is the user's. */

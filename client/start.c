@@ -38,7 +38,9 @@ static struct tern_call *call_alloc(void)
         return NULL;
     call->state = TERN_CALL_DONE;
     tern_list_init(&call->node);
+    tern_list_init(&call->in_line);
     tern_call_build_init(call);
+    tern_call_decoding_init(call);
     return call;
 }
 
@@ -84,10 +86,10 @@ static enum tern_error prepare(struct tern_call *call, struct tern_client *clien
     call->is_paused = call->was_told = call->was_answered = false;
     call->next = TERN_CALL_NEXT_NONE;
     call->drops_secrets = call->drops_host = call->is_cross_site = call->is_retrying = false;
-    call->result = (struct tern_result){.attempt = 1, .hop = 1};
-    tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
-    tern_list_init(&call->in_line);
-    tern_call_decoding_init(call);
+    tern_result_clear(&call->result);
+    call->result.attempt = call->result.hop = 1;
+    if (call->has_body)
+        tern_body_reader_init(&call->body, client->engine, &request->body, on_body_ready);
     return TERN_OK;
 }
 
@@ -112,7 +114,7 @@ static enum tern_error admit(struct tern_call *call, struct tern_fault *why)
         return error;
     }
     call->result.times.start_ns = tern_engine_now(engine);
-    call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->timeouts.total_ns);
+    call->deadline_ns = tern_u64_add_sat(call->result.times.start_ns, call->exchange.timeouts->total_ns);
     tern_list_push_back(&client->calls, &call->node);
     client->call_count++;
     client->stats.calls_live++;
@@ -154,7 +156,8 @@ static void refuse(struct tern_call *call, const struct tern_fault *fault)
 {
     call->result.fault = *fault;
     tern_slots_release(&call->client->engine->calls, call->id);
-    tern_body_reader_deinit(&call->body);
+    if (call->has_body)
+        tern_body_reader_deinit(&call->body);
     if (call->handlers.on_done != NULL)
         call->handlers.on_done(call->user, call->id, &call->result);
     tern_call_free(call);

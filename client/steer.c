@@ -68,7 +68,8 @@ enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id id
 
     if (call == NULL)
         return TERN_EGONE;
-    call->body.on_ready(&call->body);
+    if (call->has_body)
+        call->body.on_ready(&call->body);
     return TERN_OK;
 }
 

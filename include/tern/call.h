@@ -150,11 +150,19 @@ struct tern_result {
     enum tern_replay replay;
     uint32_t attempt; /* 1 for the first; one that was sent beside another has the next number */
     uint32_t hedges;  /* attempts that were sent beside another (tern_hedging), of all hops */
-    bool by_hedge;    /* the last attempt was such a one */
     uint32_t hop;     /* 1 for the URL asked for */
     uint32_t
-        resumes; /* attempts that went on with a body that had broken off (tern_retries.resume); status is then that
+        resumes;     /* attempts that went on with a body that had broken off (tern_retries.resume); status is then that
                          of the head that was shown */
+    uint16_t status; /* of the final head, 0 if none came */
+    bool by_hedge;   /* the last attempt was such a one */
+    bool decoded;    /* the body was delivered decoded (tern_decoding) */
+    bool reused;     /* the connection had carried a call before */
+    bool tls_resumed;
+    enum tern_http_version version;
+    enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
+    const char *tls_version;    /* "TLSv1.3"; NULL without TLS. Static text, as the next */
+    const char *tls_suite;      /* "TLS_AES_128_GCM_SHA256": the name in IANA's registry */
     const struct tern_hop
         *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
     size_t hop_count;
@@ -162,27 +170,20 @@ struct tern_result {
                                 Borrowed until on_done returns */
     const char
         *auth_reason; /* why an answer 401 was not answered with credentials (tern_auth), static text; else NULL */
-    uint16_t status;  /* of the final head, 0 if none came */
-    enum tern_http_version version;
     struct tern_times times;
 
     uint64_t sent_head_bytes; /* of the last attempt, as given to the connection, above TLS */
     uint64_t sent_body_bytes;
     uint64_t received_head_bytes; /* informational heads and trailers included */
     uint64_t received_body_bytes; /* without framing, before decoding */
-    bool decoded;                 /* the body was delivered decoded (tern_decoding) */
 
-    bool reused; /* the connection had carried a call before */
+    size_t try_count;
+    /* What is long comes last: of it no more is set than is said. */
     char local[TERN_ADDRESS_TEXT_MAX];
     char remote[TERN_ADDRESS_TEXT_MAX];
-    /* Of the dial that served this call, in order of start; none where a connection was there for it. */
+    /* try_count of them: those of the dial that served this call, in order of start; none where a connection was there
+     * for it. */
     struct tern_address_try tries[TERN_ADDRESS_TRIES_MAX];
-    size_t try_count;
-
-    const char *tls_version; /* "TLSv1.3"; NULL without TLS. Static text, as the next */
-    const char *tls_suite;   /* "TLS_AES_128_GCM_SHA256": the name in IANA's registry */
-    bool tls_resumed;
-    enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
 };
 
 /* ---- watching it ---- */
