@@ -39,7 +39,6 @@
 #define TERN_PROTO_H2_H
 
 #include "base/buf.h"
-#include "base/fields.h"
 #include "base/ledger.h"
 #include "base/list.h"
 #include "proto/codec.h"
@@ -86,6 +85,12 @@ enum tern_h2_send {
 
 enum tern_h2_receive { TERN_H2_RECEIVE_HEAD, TERN_H2_RECEIVE_BODY, TERN_H2_RECEIVE_ENDED, TERN_H2_RECEIVE_COUNT };
 
+/* A received field's name and value: nghttp2's own buffers, perhaps of its table, held and not copied. */
+struct tern_h2_lent {
+    struct nghttp2_rcbuf *name;
+    struct nghttp2_rcbuf *value;
+};
+
 /* The codec's side of one stream. */
 struct tern_h2_stream {
     struct tern_h2_stream *next; /* among the spares */
@@ -106,10 +111,13 @@ struct tern_h2_stream {
     uint16_t status;
     uint32_t marks; /* of it in the out buffer */
     uint32_t informational;
-    uint32_t head_bytes;   /* of the head being received, as "name: value" lines */
-    uint32_t framed_bytes; /* of the request's head */
-    uint64_t length_left;  /* of a body of known length */
-    struct tern_fields fields;
+    uint32_t head_bytes;       /* of the head being received, as "name: value" lines */
+    uint32_t framed_bytes;     /* of the request's head */
+    uint64_t length_left;      /* of a body of known length */
+    struct tern_field *fields; /* of that head: field_count of them, room for field_cap */
+    struct tern_h2_lent *lent; /* and what each of them stands in */
+    uint32_t field_count;
+    uint32_t field_cap;
     struct tern_buf kept; /* body bytes that may not be delivered yet */
 };
 

@@ -91,6 +91,11 @@ void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks);
 struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares);
 void tern_h2_spares_give(struct tern_h2_spares *spares, struct tern_h2_stream *s);
 
+/* The head being received gets one more field, which holds on to both. False: out of memory. */
+bool tern_h2_field_add(struct tern_h2_stream *s, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+/* Lets go of all its fields; before the session goes. */
+void tern_h2_fields_clear(struct tern_h2_stream *s);
+
 /* Room for count fields, lent until the next call; NULL: out of memory. */
 nghttp2_nv *tern_h2_spares_nv(struct tern_h2_spares *spares, size_t count);
 

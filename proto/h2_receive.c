@@ -24,7 +24,7 @@ static void finish(struct tern_h2 *h2, struct tern_h2_stream *s)
     struct tern_stream *stream = s->stream;
 
     if (s->has_trailers) {
-        stream->events->on_trailers(stream, tern_fields_view(&s->fields), s->fields.count);
+        stream->events->on_trailers(stream, s->fields, s->field_count);
         if (s->stream == NULL) {
             return;
         }
@@ -136,7 +136,7 @@ static int on_begin_head(nghttp2_session *session, const nghttp2_frame *frame, v
 
     (void)session;
     if (s != NULL) {
-        tern_fields_clear(&s->fields);
+        tern_h2_fields_clear(s);
         s->head_bytes = 0;
         s->status = 0;
     }
@@ -150,13 +150,13 @@ static bool line_fits(struct tern_h2 *h2, struct tern_h2_stream *s, size_t name_
     size_t line = name_len + value_len + 4;
 
     if (line > limits->head_line_bytes_max) {
-        fail_answer(h2, s, TERN_EHEAD_MAX, "response field %u: longer than head_line_bytes_max %u", s->fields.count + 1,
+        fail_answer(h2, s, TERN_EHEAD_MAX, "response field %u: longer than head_line_bytes_max %u", s->field_count + 1,
                     limits->head_line_bytes_max);
     } else if (line > limits->head_bytes_max - s->head_bytes) {
         fail_answer(h2, s, TERN_EHEAD_MAX, "response field %u: with it, more than head_bytes_max %u bytes",
-                    s->fields.count + 1, limits->head_bytes_max);
-    } else if (s->fields.count == limits->head_fields_max) {
-        fail_answer(h2, s, TERN_EHEAD_MAX, "response field %u: more than head_fields_max %u", s->fields.count + 1,
+                    s->field_count + 1, limits->head_bytes_max);
+    } else if (s->field_count == limits->head_fields_max) {
+        fail_answer(h2, s, TERN_EHEAD_MAX, "response field %u: more than head_fields_max %u", s->field_count + 1,
                     limits->head_fields_max);
     } else {
         s->head_bytes += (uint32_t)line;
@@ -176,29 +176,29 @@ static bool take_status(struct tern_h2_stream *s, const uint8_t *value, size_t l
 }
 
 /* Where it answers an error the stream is over, and nghttp2 goes on with the compression state alone. */
-static int on_field(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                    const uint8_t *value, size_t value_len, uint8_t flags, void *user)
+static int on_field(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name_buf,
+                    nghttp2_rcbuf *value_buf, uint8_t flags, void *user)
 {
     struct tern_h2 *h2 = user;
     struct tern_h2_stream *s = tern_h2_find(h2, frame->hd.stream_id);
+    nghttp2_vec name = nghttp2_rcbuf_get_buf(name_buf), value = nghttp2_rcbuf_get_buf(value_buf);
 
     (void)session;
     (void)flags;
     if (s == NULL || frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
-    if (name_len > 0 && name[0] == ':') { /* nghttp2 lets pass only :status, once and first (RFC 9113 8.3.2) */
-        if (take_status(s, value, value_len)) {
+    if (name.len > 0 && name.base[0] == ':') { /* nghttp2 lets pass only :status, once and first (RFC 9113 8.3.2) */
+        if (take_status(s, value.base, value.len)) {
             return 0;
         }
         fail_answer(h2, s, TERN_EPROTO, "the response has no status code of 100 to 999");
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (!line_fits(h2, s, name_len, value_len)) {
+    if (!line_fits(h2, s, name.len, value.len)) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (tern_fields_add(&s->fields, tern_str_n((const char *)name, name_len),
-                        tern_str_n((const char *)value, value_len), 0) != TERN_OK) {
+    if (!tern_h2_field_add(s, name_buf, value_buf)) {
         fail_answer(h2, s, TERN_ENOMEM, "%s", tern_error_text(TERN_ENOMEM));
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -230,8 +230,8 @@ static struct tern_head head_of(struct tern_h2_stream *s)
     return (struct tern_head){.status = s->status,
                               .version = TERN_HTTP_2,
                               .reason = TERN_STR(""),
-                              .fields = tern_fields_view(&s->fields),
-                              .field_count = s->fields.count};
+                              .fields = s->fields,
+                              .field_count = s->field_count};
 }
 
 static void take_informational(struct tern_h2 *h2, struct tern_h2_stream *s)
@@ -528,7 +528,7 @@ void tern_h2_callbacks_receive(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_head);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_field);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_field);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_field);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);

@@ -1,3 +1,4 @@
+#include "base/fields.h"
 #include "base/mem.h"
 #include "proto/h2_internal.h"
 
@@ -116,9 +117,60 @@ void tern_h2_blocks_free(struct tern_h2 *h2)
     }
 }
 
+/* ---- fields ---- */
+
+#define FIELDS_MIN 16
+
+static bool grow(struct tern_h2_stream *s)
+{
+    uint32_t cap = s->field_cap != 0 ? 2 * s->field_cap : FIELDS_MIN; /* the codec's limits are far below an overflow */
+    struct tern_field *fields = tern_mem_realloc(s->fields, cap, sizeof *fields);
+    struct tern_h2_lent *lent;
+
+    if (fields == NULL) {
+        return false;
+    }
+    s->fields = fields;
+    lent = tern_mem_realloc(s->lent, cap, sizeof *lent);
+    if (lent == NULL) {
+        return false;
+    }
+    s->lent = lent;
+    s->field_cap = cap;
+    return true;
+}
+
+bool tern_h2_field_add(struct tern_h2_stream *s, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+{
+    nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
+    struct tern_field field = {{(const char *)n.base, n.len}, {(const char *)v.base, v.len}, 0};
+
+    if (s->field_count == s->field_cap && !grow(s)) {
+        return false;
+    }
+    field.flags = tern_field_is_secret(field.name) ? TERN_FIELD_SECRET : 0;
+    nghttp2_rcbuf_incref(name);
+    nghttp2_rcbuf_incref(value);
+    s->lent[s->field_count] = (struct tern_h2_lent){name, value};
+    s->fields[s->field_count++] = field;
+    return true;
+}
+
+void tern_h2_fields_clear(struct tern_h2_stream *s)
+{
+    while (s->field_count > 0) {
+        s->field_count--;
+        nghttp2_rcbuf_decref(s->lent[s->field_count].name);
+        nghttp2_rcbuf_decref(s->lent[s->field_count].value);
+    }
+}
+
+/* ---- streams ---- */
+
 static void stream_free(struct tern_h2_stream *s)
 {
-    tern_fields_deinit(&s->fields);
+    tern_mem_free(s->fields);
+    tern_mem_free(s->lent);
     tern_buf_deinit(&s->kept);
     tern_mem_free(s);
 }
@@ -126,22 +178,17 @@ static void stream_free(struct tern_h2_stream *s)
 struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares)
 {
     struct tern_h2_stream *s = spares->streams;
-    struct tern_fields fields;
 
     if (s != NULL) {
         spares->streams = s->next;
         spares->stream_count--;
-        fields = s->fields;
-        tern_fields_clear(&fields);
+        *s = (struct tern_h2_stream){.fields = s->fields, .lent = s->lent, .field_cap = s->field_cap};
     } else {
-        s = tern_mem_alloc(sizeof *s);
+        s = tern_mem_calloc(1, sizeof *s);
         if (s == NULL) {
             return NULL;
         }
-        /* What comes from the peer is capped by the codec's limits before it gets here. */
-        tern_fields_init(&fields, UINT32_MAX, UINT32_MAX);
     }
-    *s = (struct tern_h2_stream){.fields = fields};
     tern_buf_init(&s->kept, UINT32_MAX);
     tern_list_init(&s->node);
     tern_list_init(&s->ready);
@@ -151,8 +198,9 @@ struct tern_h2_stream *tern_h2_spares_take(struct tern_h2_spares *spares)
 
 void tern_h2_spares_give(struct tern_h2_spares *spares, struct tern_h2_stream *s)
 {
-    size_t bytes = s->fields.bytes.cap + s->fields.cap * sizeof(struct tern_field);
+    size_t bytes = s->field_cap * (sizeof *s->fields + sizeof *s->lent);
 
+    tern_h2_fields_clear(s);
     tern_buf_deinit(&s->kept);
     if (spares->stream_count == TERN_H2_SPARE_STREAMS_MAX || bytes > TERN_H2_SPARE_STREAM_BYTES_MAX) {
         stream_free(s);

@@ -456,6 +456,40 @@ static void heads_have_caps(void **unused)
         strstr(answer(), "info 103\ninfo 103\nerror TERN_EHEAD_MAX ANSWERED \"more than informational_max 2"));
 }
 
+/* "n: vvv...", which takes most of the compression table (RFC 7541 6.2.1), in text and in wire form. */
+static void put_large(struct tern_buf *block, struct tern_buf *text, char name, char value)
+{
+    char line[3004] = {name, ':', ' '};
+    size_t at = block->len;
+
+    memset(line + 3, value, sizeof line - 4);
+    h2_put_block(block, line);
+    block->data[block->head + at] = 0x40;
+    assert_int_equal(tern_buf_printf(text, " | %s", line), TERN_OK);
+    assert_int_equal(tern_buf_append_byte(block, (char)0xbe), TERN_OK); /* and once more, from there */
+    assert_int_equal(tern_buf_printf(text, " | %s", line), TERN_OK);
+}
+
+static void fields_outlive_their_place_in_the_compression_table(void **unused)
+{
+    struct tern_buf block, text;
+
+    (void)unused;
+    tern_buf_init(&block, SIZE_MAX / 2);
+    tern_buf_init(&text, SIZE_MAX / 2);
+    start();
+    h2_put_block(&block, ":status: 200");
+    assert_int_equal(tern_buf_printf(&text, "head 200"), TERN_OK);
+    for (int i = 0; i < 4; i++) {
+        put_large(&block, &text, (char)('a' + i), (char)('w' + i));
+    }
+    assert_int_equal(tern_buf_printf(&text, "\nend\n"), TERN_OK);
+    h2_put(&in, NGHTTP2_HEADERS, END_BOTH, peer.stream.id, block.data + block.head, block.len);
+    assert_string_equal(strchr(answer(), 'h'), text.data + text.head);
+    tern_buf_deinit(&block);
+    tern_buf_deinit(&text);
+}
+
 static void warm_exchanges_allocate_nothing(void **unused)
 {
     uint64_t count = 0;
@@ -498,6 +532,7 @@ int main(void)
         T(changes_of_priority_are_told_once),
         T(priorities_are_told_to_who_goes_by_them),
         T(heads_have_caps),
+        T(fields_outlive_their_place_in_the_compression_table),
         T(warm_exchanges_allocate_nothing),
     };
 
