@@ -180,14 +180,14 @@ static void tcp_names(struct tern_bytestream *stream, struct tern_sockaddr *loca
     if (local != NULL && (tcp->watch.fd < 0 || io->ops->names(io, tcp->watch.fd, local, NULL) != 0))
         local->len = 0;
     if (peer != NULL)
-        *peer = tcp->peer;
+        *peer = *tcp->peer;
 }
 
 static void tcp_fault(const struct tern_bytestream *stream, struct tern_fault *out)
 {
     const struct tern_tcp *tcp = self(stream);
 
-    say(out, tcp->error, tcp->os_errno, tcp->failed, &tcp->peer);
+    say(out, tcp->error, tcp->os_errno, tcp->failed, tcp->peer);
 }
 
 static const struct tern_bytestream_ops ops = {
@@ -237,7 +237,7 @@ enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
         .stream.ops = &ops,
         .watch = {.fd = -1, .on_ready = on_event},
         .engine = engine,
-        .peer = *peer,
+        .peer = peer,
         .state = TERN_TCP_IDLE,
     };
     struct tern_io_socket how = {.family = tern_sockaddr_family(peer), .type = SOCK_STREAM};

@@ -1,5 +1,6 @@
 #include "pool/addresses.h"
 
+#include "base/mem.h"
 #include "pool/conn.h"
 #include "pool/waiters.h"
 
@@ -29,6 +30,47 @@ static void wake(struct tern_pool *pool, uint64_t hash)
     }
 }
 
+static struct tern_peer *find_peer(struct tern_pool *pool, const struct tern_sockaddr *address)
+{
+    for (struct tern_hash_node *node = tern_hash_first(&pool->addresses, hash_of(pool, address)); node != NULL;
+         node = tern_hash_next(node)) {
+        struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, address_node);
+
+        if (tern_sockaddr_equal(conn->tcp.peer, address))
+            return tern_peer_of(conn);
+    }
+    return NULL;
+}
+
+struct tern_peer *tern_peer_acquire(struct tern_pool *pool, const struct tern_sockaddr *address)
+{
+    struct tern_peer *peer = find_peer(pool, address);
+    char text[TERN_ADDRESS_TEXT_MAX];
+
+    if (peer == NULL) {
+        size_t size = tern_sockaddr_print(address, text, sizeof(text)) + 1;
+
+        peer = tern_mem_alloc(sizeof(*peer) + size);
+        if (peer == NULL)
+            return NULL;
+        *peer = (struct tern_peer){.address = *address};
+        memcpy(peer->text, text, size);
+    }
+    peer->conn_count++;
+    return peer;
+}
+
+void tern_peer_release(struct tern_peer *peer)
+{
+    if (--peer->conn_count == 0)
+        tern_mem_free(peer);
+}
+
+struct tern_peer *tern_peer_of(const struct tern_conn *conn)
+{
+    return TERN_CONTAINER_OF(conn->tcp.peer, struct tern_peer, address);
+}
+
 bool tern_addresses_have_room(struct tern_pool *pool, const struct tern_sockaddr *address, struct tern_crowd *crowd)
 {
     uint64_t hash = hash_of(pool, address);
@@ -41,7 +83,7 @@ bool tern_addresses_have_room(struct tern_pool *pool, const struct tern_sockaddr
          node = tern_hash_next(node)) {
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, address_node);
 
-        if (!tern_sockaddr_equal(&conn->tcp.peer, address))
+        if (!tern_sockaddr_equal(conn->tcp.peer, address))
             continue;
         count++;
         if (tern_list_is_linked(&conn->idle_node))
@@ -67,7 +109,7 @@ struct tern_conn *tern_addresses_find(const struct tern_bucket *bucket, const st
          node = tern_hash_next(node)) {
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, address_node);
 
-        if (tern_sockaddr_equal(&conn->tcp.peer, address) && suits(conn, bucket))
+        if (tern_sockaddr_equal(conn->tcp.peer, address) && suits(conn, bucket))
             return conn;
     }
     return NULL;
@@ -76,7 +118,7 @@ struct tern_conn *tern_addresses_find(const struct tern_bucket *bucket, const st
 void tern_addresses_add(struct tern_conn *conn)
 {
     conn->is_counted = true;
-    tern_hash_insert(&conn->pool->addresses, &conn->address_node, hash_of(conn->pool, &conn->tcp.peer));
+    tern_hash_insert(&conn->pool->addresses, &conn->address_node, hash_of(conn->pool, conn->tcp.peer));
 }
 
 void tern_addresses_remove(struct tern_conn *conn)

@@ -8,6 +8,20 @@
 
 #include "pool/pool.h"
 
+/* An address and its text, once for all connections to it: their tcp.peer. */
+struct tern_peer {
+    struct tern_sockaddr address;
+    uint32_t conn_count;
+    char text[]; /* as in struct tern_result */
+};
+
+/* That of an open connection to address, or a new one: for one connection more. NULL: out of memory. */
+struct tern_peer *tern_peer_acquire(struct tern_pool *pool, const struct tern_sockaddr *address);
+void tern_peer_release(struct tern_peer *peer);
+
+/* The one that conn was made with. */
+struct tern_peer *tern_peer_of(const struct tern_conn *conn);
+
 /* True if one more connection may go to address. An idle one makes room; else the address is noted in crowd. */
 bool tern_addresses_have_room(struct tern_pool *pool, const struct tern_sockaddr *address, struct tern_crowd *crowd);
 

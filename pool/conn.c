@@ -30,13 +30,46 @@ static void set_state(struct tern_conn *conn, enum tern_conn_state state)
     conn->state = state;
 }
 
+/* ---- what the codec did not take yet ---- */
+
+static size_t stashed(const struct tern_conn *conn)
+{
+    return conn->stash != NULL ? conn->stash->len : 0;
+}
+
+static enum tern_error stash(struct tern_conn *conn, const uint8_t *data, size_t len)
+{
+    enum tern_error error;
+
+    if (conn->stash == NULL) {
+        conn->stash = tern_mem_alloc(sizeof(*conn->stash));
+        if (conn->stash == NULL)
+            return TERN_ENOMEM;
+        tern_buf_init(conn->stash, TERN_CONN_READ_H1_BYTES);
+    }
+    error = tern_buf_append(conn->stash, data, len);
+    if (error == TERN_OK)
+        tern_ledger_hold(&conn->ledger, len);
+    return error;
+}
+
+static void drop_stash(struct tern_conn *conn)
+{
+    if (conn->stash == NULL)
+        return;
+    tern_buf_deinit(conn->stash);
+    tern_mem_free(conn->stash);
+    conn->stash = NULL;
+}
+
 static void bury(struct tern_corpse *corpse)
 {
     struct tern_conn *conn = TERN_CONTAINER_OF(corpse, struct tern_conn, corpse);
 
-    tern_buf_deinit(&conn->stash);
+    drop_stash(conn);
     tern_mem_free(conn->h2);
-    tern_mem_free(conn->names);
+    tern_mem_free(conn->local);
+    tern_peer_release(tern_peer_of(conn));
     tern_mem_free(conn);
 }
 
@@ -52,7 +85,7 @@ static uint64_t now(const struct tern_conn *conn)
 
 const char *tern_conn_remote(const struct tern_conn *conn)
 {
-    return conn->names + strlen(conn->names) + 1;
+    return tern_peer_of(conn)->text;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -180,12 +213,16 @@ static void on_ready(struct tern_bytestream *stream)
         pump(conn);
 }
 
-struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket)
+struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket, const struct tern_sockaddr *address)
 {
     struct tern_conn *conn = tern_mem_calloc(1, sizeof(*conn));
+    struct tern_peer *peer = conn != NULL ? tern_peer_acquire(bucket->pool, address) : NULL;
 
-    if (conn == NULL)
+    if (peer == NULL) {
+        tern_mem_free(conn);
         return NULL;
+    }
+    conn->tcp.peer = &peer->address;
     conn->corpse.bury = bury;
     conn->state = TERN_CONN_DIALLING;
     conn->dial = dial;
@@ -237,26 +274,24 @@ static enum tern_error set_h2(struct tern_conn *conn, const struct tern_profile 
     return TERN_OK;
 }
 
-static enum tern_error set_names(struct tern_conn *conn)
+static enum tern_error set_local(struct tern_conn *conn)
 {
-    char local_text[TERN_ADDRESS_TEXT_MAX], remote_text[TERN_ADDRESS_TEXT_MAX];
-    struct tern_sockaddr local = {0}, remote = {0};
-    size_t local_size, remote_size;
+    char text[TERN_ADDRESS_TEXT_MAX];
+    struct tern_sockaddr local = {0};
+    size_t size;
 
-    tern_bytestream_names(conn->stream, &local, &remote);
-    local_size = tern_sockaddr_print(&local, local_text, sizeof(local_text)) + 1;
-    remote_size = tern_sockaddr_print(&remote, remote_text, sizeof(remote_text)) + 1;
-    conn->names = tern_mem_alloc(local_size + remote_size);
-    if (conn->names == NULL)
+    tern_bytestream_names(conn->stream, &local, NULL);
+    size = tern_sockaddr_print(&local, text, sizeof(text)) + 1;
+    conn->local = tern_mem_alloc(size);
+    if (conn->local == NULL)
         return TERN_ENOMEM;
-    memcpy(conn->names, local_text, local_size);
-    memcpy(conn->names + local_size, remote_text, remote_size);
+    memcpy(conn->local, text, size);
     return TERN_OK;
 }
 
 enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profile *profile, bool is_h2)
 {
-    if (set_names(conn) != TERN_OK)
+    if (set_local(conn) != TERN_OK)
         return TERN_ENOMEM;
     tern_ledger_init(&conn->ledger, &conn->pool->ledger, profile->config.limits.connection_memory_bytes_max);
     if (is_h2) {
@@ -266,7 +301,6 @@ enum tern_error tern_conn_ready(struct tern_conn *conn, const struct tern_profil
         tern_h1_init(&conn->h1, &profile->codec_limits, &conn->pool->h1_spares);
         conn->codec = &conn->h1.codec;
     }
-    tern_buf_init(&conn->stash, TERN_CONN_READ_H1_BYTES);
     conn->dial = NULL;
     conn->opened_ns = conn->idle_ns = now(conn);
     if (is_h2 || tern_pool_spoken(conn->bucket) != TERN_SPOKEN_1_1_ASKED)
@@ -323,7 +357,7 @@ void tern_conn_close(struct tern_conn *conn, bool is_orderly)
     }
     if (conn->codec != NULL)
         conn->codec->ops->deinit(conn->codec);
-    tern_ledger_drop(&conn->ledger, conn->stash.len);
+    tern_ledger_drop(&conn->ledger, stashed(conn));
     tern_engine_bury(pool->engine, &conn->corpse);
     if (!was_dialling) {
         pool->stats->connections_closed++;
@@ -343,7 +377,7 @@ static void fill_result(const struct tern_conn *conn, struct tern_result *result
     const char *remote = tern_conn_remote(conn);
 
     result->reused = conn->uses > 1;
-    memcpy(result->local, conn->names, strlen(conn->names) + 1);
+    memcpy(result->local, conn->local, strlen(conn->local) + 1);
     memcpy(result->remote, remote, strlen(remote) + 1);
     result->tls_version = conn->tls_version;
     result->tls_suite = conn->tls_suite;
@@ -486,14 +520,14 @@ static void settle(struct tern_conn *conn)
         tern_pool_share(conn);
         return;
     }
-    if (state != TERN_CODEC_OPEN || conn->is_spent || conn->stash.len > 0) {
+    if (state != TERN_CODEC_OPEN || conn->is_spent || stashed(conn) > 0) {
         tern_conn_close(conn, true);
         return;
     }
     tern_pool_unshare(conn);
     if (is_suspect(conn))
         return; /* nobody is to have it before its peer has answered */
-    tern_buf_deinit(&conn->stash);
+    drop_stash(conn);
     set_state(conn, TERN_CONN_IDLE);
     conn->idle_ns = now(conn);
     if (!tern_timer_is_armed(&conn->expiry) || idle_deadline(conn) < conn->expiry.deadline_ns)
@@ -581,12 +615,10 @@ static enum step feed(struct tern_conn *conn, const uint8_t *data, size_t len, b
     enum tern_error error = conn->codec->ops->feed(conn->codec, data, len, &used);
 
     if (error == TERN_OK && is_stash) {
-        tern_buf_consume(&conn->stash, used);
+        tern_buf_consume(conn->stash, used);
         tern_ledger_drop(&conn->ledger, used);
     } else if (error == TERN_OK && used < len) {
-        error = tern_buf_append(&conn->stash, data + used, len - used);
-        if (error == TERN_OK)
-            tern_ledger_hold(&conn->ledger, len - used);
+        error = stash(conn, data + used, len - used);
     }
     if (error == TERN_ENOMEM && conn->exchange_count > 0) {
         struct tern_fault fault;
@@ -601,7 +633,7 @@ static enum step feed(struct tern_conn *conn, const uint8_t *data, size_t len, b
         tern_conn_close(conn, true);
         return STEP_GONE;
     }
-    return conn->stash.len > 0 ? STEP_WAIT : STEP_ON;
+    return stashed(conn) > 0 ? STEP_WAIT : STEP_ON;
 }
 
 /* The one exchange of the connection, or NULL if there is none or several. */
@@ -665,8 +697,8 @@ static enum step read_in(struct tern_conn *conn)
     enum tern_flow flow;
     enum step step;
 
-    if (conn->stash.len > 0)
-        return feed(conn, (const uint8_t *)conn->stash.data + conn->stash.head, conn->stash.len, true);
+    if (stashed(conn) > 0)
+        return feed(conn, (const uint8_t *)conn->stash->data + conn->stash->head, conn->stash->len, true);
     flow = tern_bytestream_read(conn->stream, scratch, read_bytes(conn), &n);
     switch (flow) {
     case TERN_FLOW_OK:

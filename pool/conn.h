@@ -61,16 +61,17 @@ struct tern_conn {
     struct tern_list bucket_node;
     struct tern_hash_node address_node; /* while is_counted */
     enum tern_conn_state state;
+    enum tern_error tls_verify;
     struct tern_pool *pool;
     struct tern_bucket *bucket;
     struct tern_dial *dial; /* while DIALLING */
 
-    struct tern_tcp tcp;
+    struct tern_tcp tcp;            /* its peer is in a struct tern_peer (pool/addresses.h) */
     struct tern_bytestream *stream; /* the top: tcp's, or TLS over it */
     struct tern_codec *codec;
     struct tern_h1 h1;
     struct tern_conn_h2 *h2;   /* in its place, or NULL */
-    struct tern_buf stash;     /* read, but not taken by the codec (its stream is paused) */
+    struct tern_buf *stash;    /* read, but not taken by the codec (its stream is paused); NULL: nothing */
     struct tern_ledger ledger; /* below the pool's */
 
     struct tern_list exchanges; /* tern_exchange.node, in the order of their start */
@@ -84,21 +85,21 @@ struct tern_conn {
     bool is_counted;  /* among those at its address */
     bool is_yielding; /* it goes when its calls are over, for another bucket */
     bool is_blocked;  /* the peer takes nothing for now: the write limits of the exchanges run */
+    bool tls_resumed;
     uint64_t opened_ns;
     uint64_t idle_ns; /* since when */
     uint64_t uses;
 
-    char *names;             /* the local address as text, with its NUL, and the remote one behind it */
+    char *local;             /* the address as text */
     const char *tls_version; /* as in struct tern_result */
     const char *tls_suite;
-    bool tls_resumed;
-    enum tern_error tls_verify;
 };
 
-/* A connection in DIALLING, with nothing open yet. NULL: out of memory. */
-struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket);
+/* A connection in DIALLING to address (copied), with nothing open yet. NULL: out of memory. */
+struct tern_conn *tern_conn_new(struct tern_dial *dial, struct tern_bucket *bucket,
+                                const struct tern_sockaddr *address);
 
-/* The remote address as text; once it is ready. */
+/* The remote address as text. */
 const char *tern_conn_remote(const struct tern_conn *conn);
 
 /* Hears of stream from now on; it is the top of the connection. */

@@ -64,7 +64,7 @@ static void bury(struct tern_corpse *corpse)
 /* The next dial tries other addresses first. */
 static void blame_address(struct tern_dial *dial, const struct tern_conn *conn)
 {
-    tern_dns_failed(dial->profile->dns, &conn->tcp.peer);
+    tern_dns_failed(dial->profile->dns, conn->tcp.peer);
 }
 
 /* Closes all racers but keep. One that was given a whole stagger and has not answered is as bad as one that failed. */
@@ -155,7 +155,7 @@ static enum tern_http_mode mode_of(const struct tern_dial *dial)
 static void fail_tls(struct tern_dial *dial)
 {
     struct tern_conn *conn = dial->winner;
-    struct tern_sockaddr address = conn->tcp.peer;
+    struct tern_sockaddr address = *conn->tcp.peer;
     struct tern_tls_info info = {0};
     struct tern_fault fault;
 
@@ -274,7 +274,7 @@ static void win(struct tern_dial *dial, size_t racer)
     dial->winner = conn;
     dial->connected_ns = engine_of(dial)->now_ns;
     if (dial->profile->unix_address.len == 0) {
-        tern_dns_worked(dial->profile->dns, &conn->tcp.peer);
+        tern_dns_worked(dial->profile->dns, conn->tcp.peer);
         tern_retire_note(dial->bucket, dial->profile, &dial->lookup);
     }
     tern_lookup_cancel(&dial->lookup);
@@ -368,7 +368,7 @@ static bool open_socket(struct tern_dial *dial, struct tern_conn *conn, const st
         tern_fault_set(&dial->fault, TERN_EGATE, "%s at %s: %s", dial->bucket->origin.host.text, text, refusal);
         return false;
     }
-    return tern_tcp_start(engine_of(dial), &conn->tcp, address, &dial->profile->tcp, &dial->fault) == TERN_OK;
+    return tern_tcp_start(engine_of(dial), &conn->tcp, conn->tcp.peer, &dial->profile->tcp, &dial->fault) == TERN_OK;
 }
 
 /* Starts an attempt. False: it failed at once, or the dial has ended. */
@@ -385,7 +385,7 @@ static bool attempt(struct tern_dial *dial, const struct tern_sockaddr *address)
     tern_exchange_trace(dial->exchange, "Trying %s...", text);
     if (dial->state == TERN_DIAL_ENDED)
         return false;
-    conn = tern_conn_new(dial, dial->bucket);
+    conn = tern_conn_new(dial, dial->bucket, address);
     if (try < TERN_ADDRESS_TRIES_MAX) {
         tern_sockaddr_print(address, dial->report.tries[try].address, TERN_ADDRESS_TEXT_MAX);
         dial->report.try_count++;

@@ -64,7 +64,7 @@ static int distance(const struct tern_conn *conn, const struct tern_exchange *fr
 {
     if (from == NULL || from->conn == NULL)
         return 0;
-    return (conn != from->conn) + !tern_sockaddr_equal(&conn->tcp.peer, &from->conn->tcp.peer);
+    return (conn != from->conn) + !tern_sockaddr_equal(conn->tcp.peer, from->conn->tcp.peer);
 }
 
 /* Of the idle ones, those to other addresses come first. */
@@ -158,7 +158,7 @@ void tern_pool_lost(struct tern_pool *pool, struct tern_bucket *bucket)
 static enum tern_error check_reuse(const struct tern_exchange *exchange, const struct tern_conn *conn,
                                    struct tern_fault *why)
 {
-    const char *refusal = tern_address_refused(exchange->profile, exchange->origin, &conn->tcp.peer);
+    const char *refusal = tern_address_refused(exchange->profile, exchange->origin, conn->tcp.peer);
 
     if (refusal == NULL)
         return TERN_OK;

@@ -53,7 +53,7 @@ static void on_change(struct tern_lookup *lookup)
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
 
         if (conn->bucket == bucket && !check->profile->config.dns.keep_moved &&
-            tern_lookup_denies(lookup, &conn->tcp.peer))
+            tern_lookup_denies(lookup, conn->tcp.peer))
             retire(conn);
     }
     check_free(check);
@@ -101,7 +101,7 @@ void tern_retire_cancel(struct tern_bucket *bucket)
 
 void tern_retire_blame(const struct tern_conn *conn)
 {
-    tern_dns_failed(conn->bucket->profile->dns, &conn->tcp.peer);
+    tern_dns_failed(conn->bucket->profile->dns, conn->tcp.peer);
 }
 
 static bool is_of(const struct tern_conn *conn, const struct tern_origin *origin)
@@ -118,7 +118,7 @@ void tern_retire_avoid(struct tern_pool *pool, struct tern_profile *profile, con
     TERN_LIST_FOREACH(node, &pool->connections) {
         struct tern_conn *conn = TERN_CONTAINER_OF(node, struct tern_conn, pool_node);
 
-        if (is_of(conn, origin) && tern_sockaddr_equal(&conn->tcp.peer, address))
+        if (is_of(conn, origin) && tern_sockaddr_equal(conn->tcp.peer, address))
             retire(conn);
     }
 }

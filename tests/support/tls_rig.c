@@ -314,7 +314,7 @@ struct tls_client *tls_rig_start(struct tls_rig *rig, const struct tern_tls_conf
     const struct tern_tls_config own = {
         .ca_pem = rig->root_pem, .ca_pem_len = strlen(rig->root_pem), .no_resumption = true};
     struct tls_client *client = calloc(1, sizeof(*client));
-    struct tern_sockaddr address;
+    static struct tern_sockaddr address; /* borrowed, always the same */
     struct tern_host parsed;
 
     assert_non_null(client);
