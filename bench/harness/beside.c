@@ -1,5 +1,6 @@
 /* What stands beside the load: idle connections, and calls whose reader has stopped. */
 #include <stdio.h>
+#include <time.h>
 
 #include "measure.h"
 #include "worker.h"
@@ -20,8 +21,7 @@ static void let_go(struct wave *wave)
         tern_call_resume(wave->worker->engine, wave->calls[i]);
 }
 
-/* Holds its connection until every call of the wave has one: an answer that came before another call had dialled would
- * leave its connection to that one. */
+/* Holds its connection until every call of the wave has one, so that each of them has been used. */
 static void on_wave_head(void *user, tern_call_id call, const struct tern_head *head)
 {
     struct wave *wave = user;
@@ -48,25 +48,39 @@ static void on_wave_done(void *user, tern_call_id call, const struct tern_result
         tern_engine_stop(wave->worker->engine);
 }
 
-/* A call that is told of no connection of an earlier wave dials its own: a connect_to for a host that nobody asks for
- * changes nothing but the pool's key. */
-static bool open_wave(struct bench_worker *worker, struct tern_client_config config, uint32_t first, uint32_t count)
+/* Opens as many as are missing. No call waits for them, so the engine is asked again and again: its descriptor would do,
+ * and cost every later turn a timer. */
+static bool open_connections(struct bench_worker *worker, uint32_t all)
+{
+    static const struct timespec pause = {0, 20000};
+    struct tern_client_stats stats;
+    struct tern_fault why;
+
+    if (tern_client_preconnect(worker->beside, tern_str(worker->options->url), all, &why) != TERN_OK) {
+        fprintf(stderr, "load: idle connections: %s\n", why.text);
+        return false;
+    }
+    do {
+        nanosleep(&pause, NULL);
+        if (tern_engine_step(worker->engine) != TERN_OK)
+            return false;
+        tern_client_stats(worker->beside, &stats);
+    } while (stats.connections_idle < all && stats.connections_failed == 0);
+    if (stats.connections_failed != 0)
+        fputs("load: an idle connection could not be opened\n", stderr);
+    return stats.connections_failed == 0;
+}
+
+/* Calls get the connection that was idle last: those that were opened just now. */
+static bool open_wave(struct bench_worker *worker, uint32_t first, uint32_t count)
 {
     static const struct tern_handlers handlers = {.on_head = on_wave_head, .on_done = on_wave_done};
     struct tern_request request = {.url = tern_str(worker->options->url)};
     struct wave wave = {.worker = worker};
-    struct tern_connect_to apart = {.to_host = "unused.invalid"};
-    struct tern_fault why = {.text = "the engine failed"};
-    char host[64];
+    struct tern_fault why;
 
-    snprintf(host, sizeof(host), "wave-%u.invalid", first);
-    apart.host = host;
-    config.connect_to = &apart;
-    config.connect_to_count = 1;
-    if (tern_client_configure(worker->beside, &config, &why) != TERN_OK) {
-        fprintf(stderr, "load: idle connections: %s\n", why.text);
+    if (!open_connections(worker, first + count))
         return false;
-    }
     while (wave.count < count && !wave.failed) {
         if (tern_call_start(worker->beside, &request, &handlers, &wave, &wave.calls[wave.count], &why) == TERN_OK) {
             wave.count++;
@@ -93,11 +107,11 @@ bool bench_idle_open(struct bench_worker *worker)
         fprintf(stderr, "load: %s\n", why.text);
         return false;
     }
-    if (!open_wave(worker, config, 0, wanted < WAVE ? wanted : WAVE)) /* what is made once is made by these */
+    if (!open_wave(worker, 0, wanted < WAVE ? wanted : WAVE)) /* what is made once is made by these */
         return false;
     before_kb = bench_rss_kb();
     for (uint32_t open = wanted < WAVE ? wanted : WAVE; open < wanted; open += WAVE)
-        if (!open_wave(worker, config, open, wanted - open < WAVE ? wanted - open : WAVE))
+        if (!open_wave(worker, open, wanted - open < WAVE ? wanted - open : WAVE))
             return false;
     if (wanted > WAVE)
         worker->idle_kb = (double)(bench_rss_kb() - before_kb) / (wanted - WAVE);
