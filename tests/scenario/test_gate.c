@@ -118,6 +118,36 @@ static void test_addresses_of_every_kind(void **state)
     scenario_close(&s);
 }
 
+/* DNS rebinding: a name whose next answer is an inner address. What was made to the address before may be used, which the
+ * gate has let through. */
+static void test_a_name_that_moves_inwards(void **state)
+{
+    const struct tern_gate gate = {.public_only = true};
+    struct scenario s;
+    struct simio_peer *peer;
+    struct seen *call;
+
+    (void)state;
+    open_with(&s, &gate);
+    fakedns_answer(s.servers, "moves.test", "8.8.8.8", 1);
+    simio_listen(s.sim, "8.8.8.8:80");
+    simio_listen(s.sim, "127.0.0.1:80");
+    scenario_get(&s, "http://moves.test/");
+    peer = scenario_accept_at(&s, "8.8.8.8:80");
+    simio_say(peer, "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, 0);
+    fakedns_answer(s.servers, "moves.test", "127.0.0.1", 1);
+    scenario_run(&s, 2 * TERN_S);
+    call = scenario_get(&s, "http://moves.test/");
+    simio_say(peer, "HTTP/1.1 204 X\r\n\r\n");
+    scenario_run(&s, TERN_S);
+    seen_is(call, "head 204 | done");
+    assert_true(call->result.reused);
+    refused(scenario_get(&s, "http://moves.test/"), "CONNECT", "moves.test at 127.0.0.1:80");
+    assert_int_equal(simio_connects(s.sim, "127.0.0.1:80"), 0);
+    scenario_close(&s);
+}
+
 struct opinion {
     const char *of_urls, *of_addresses;
     int asked_urls, asked_addresses;
@@ -241,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_each_hop_passes_it),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_addresses_of_every_kind),
+        cmocka_unit_test(test_a_name_that_moves_inwards),
         cmocka_unit_test(test_own_function_is_asked_at_dial_and_at_reuse),
         cmocka_unit_test(test_own_function_is_asked_for_who_waited),
         cmocka_unit_test(test_a_new_gate_means_new_connections),
