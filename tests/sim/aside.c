@@ -8,7 +8,6 @@
 #include "tests/sim/user.h"
 
 #define HELD_MAX 16
-#define ADDRESSES_MAX 6 /* of an origin, in one answer of each family */
 
 /* An address of one origin, as long as it is set aside. */
 struct aside {
@@ -31,6 +30,7 @@ struct watched {
     uint64_t opened_ns;
     struct aside asides[TERN_OUTLIERS_MAX];
     unsigned aside_count;
+    size_t choices_max; /* that a dial ever had */
 };
 
 static struct watched *all;
@@ -154,7 +154,8 @@ static void note_asides(struct watched *watched, const struct tern_pool *pool, c
         hold(aside, pool, watched->key);
         sim_note("%s of %s is set aside", aside->address, watched->key);
     }
-    SIM_CHECK(count <= ADDRESSES_MAX / 2, "%u addresses of %s are set aside", count, watched->key);
+    SIM_CHECK(count <= watched->choices_max / 2, "%u addresses of %s are set aside, of %zu", count, watched->key,
+              watched->choices_max);
 }
 
 static void check_held(struct watched *watched, const struct tern_conn *conn)
@@ -204,8 +205,10 @@ static void check_dial(struct watched *watched, const struct tern_dial *dial)
 static void check_bucket(const struct sim_client *client, const struct tern_bucket *bucket)
 {
     for (struct watched *watched = all; watched != NULL; watched = watched->next) {
-        if (watched->who != client->config->tokens || watched->aside_count == 0 || !is_of(bucket, watched->key))
+        if (watched->who != client->config->tokens || !is_of(bucket, watched->key))
             continue;
+        if (bucket->choices > watched->choices_max)
+            watched->choices_max = bucket->choices;
         TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
             check_dial(watched, TERN_CONTAINER_OF(node, struct tern_dial, node));
         }
@@ -226,9 +229,11 @@ static void check_connections(const struct sim_client *client)
 void sim_aside_check(const struct sim_client *client)
 {
     const struct tern_client *it = client->client;
+    const struct tern_hash_node *node;
 
-    for (const struct tern_hash_node *node = tern_hash_walk(&it->hosts.table, NULL); node != NULL;
-         node = tern_hash_walk(&it->hosts.table, node)) {
+    for (node = tern_hash_walk(&it->pool.buckets, NULL); node != NULL; node = tern_hash_walk(&it->pool.buckets, node))
+        check_bucket(client, TERN_CONTAINER_OF(node, struct tern_bucket, hash));
+    for (node = tern_hash_walk(&it->hosts.table, NULL); node != NULL; node = tern_hash_walk(&it->hosts.table, node)) {
         const struct tern_host_state *state = TERN_CONTAINER_OF(node, struct tern_host_state, hash);
         struct watched *watched = find(client, state->key, state->key_len);
 
@@ -239,8 +244,5 @@ void sim_aside_check(const struct sim_client *client)
         check_breaker(client, watched, &state->breaker);
         note_asides(watched, &it->pool, &state->outliers);
     }
-    for (const struct tern_hash_node *node = tern_hash_walk(&it->pool.buckets, NULL); node != NULL;
-         node = tern_hash_walk(&it->pool.buckets, node))
-        check_bucket(client, TERN_CONTAINER_OF(node, struct tern_bucket, hash));
     check_connections(client);
 }

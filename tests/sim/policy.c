@@ -117,7 +117,7 @@ static void plan_breaker(struct tern_breaker *breaker, struct tern_rand *rand)
                                      .probes = 1 + (uint32_t)tern_rand_below(rand, 3),
                                      .address_failures = (uint32_t)tern_rand_below(rand, 4),
                                      .address_ns = 1 + tern_rand_below(rand, 2 * TERN_S)};
-    if (sim_users.is_ailing && chance(rand, 700)) { /* it is to bear what its address does */
+    if (sim_users.ailing > 0 && chance(rand, 700)) { /* it is to bear what its address does */
         breaker->failures = 50;
         breaker->window_calls_min = 50;
     }
@@ -209,7 +209,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
     if (chance(rand, sim_users.is_broken ? 950 : 500))
         policy->retries = effective->retries = &site->retries.config;
     plan_hedging(&site->hedging, rand);
-    if (chance(rand, 400))
+    if (chance(rand, sim_users.is_guarded ? 700 : 400))
         policy->hedging = effective->hedging = &site->hedging;
     if (chance(rand, 300)) {
         site->rate = (int)tern_rand_below(rand, SIM_RATES);
@@ -220,7 +220,7 @@ static void plan_site(struct sim_site *site, const struct sim_site *base, struct
     plan_breaker(&site->breaker, rand);
     if (client->open_ns_min == 0 || site->breaker.open_ns < client->open_ns_min)
         client->open_ns_min = site->breaker.open_ns;
-    if (chance(rand, sim_users.is_ailing ? 800 : 300))
+    if (chance(rand, sim_users.ailing > 0 ? 800 : 300))
         policy->breaker = effective->breaker = &site->breaker;
     snprintf(name, sizeof(name), "%u-%u-%u", client->number, client->configurations, site->pattern);
     sim_identity_plan(&site->identity, site->config->tokens, name, rand);

@@ -187,12 +187,15 @@ static uint64_t some_length(struct tern_rand *rand)
     }
 }
 
+/* Each address ends in its number. */
 static bool is_ailing(const struct sim_peer *peer)
 {
     char text[TERN_SOCKADDR_TEXT_MAX];
+    const char *end;
 
     tern_sockaddr_print(&peer->socket->address, text, sizeof(text));
-    return sim_users.is_ailing && (strstr(text, ".1:") != NULL || strstr(text, "::1]") != NULL);
+    end = strchr(text, ']') != NULL ? strchr(text, ']') : strchr(text, ':');
+    return tern_sockaddr_family(&peer->socket->address) != AF_UNIX && end[-1] - '0' <= (int)sim_users.ailing;
 }
 
 static void plan(struct sim_request *request)

@@ -116,7 +116,7 @@ struct sim_users {
     bool is_gated;       /* every client's gate forbids some addresses */
     bool is_guarded;     /* all ask who is there, */
     bool is_broken;      /* or most bodies could be gone on with, */
-    bool is_ailing;      /* or one address of each origin is worse than the others */
+    unsigned ailing;     /* or so many addresses of each origin, and family, are worse than the others */
     uint64_t horizon_ns; /* calls begin until then */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t live, started, ended, refused;

@@ -70,7 +70,8 @@ void sim_users_begin(void)
     sim_users.is_gated = tern_rand_below(&rand, 10) < 3;
     sim_users.is_guarded = tern_rand_below(&rand, 10) < 3;
     sim_users.is_broken = !sim_users.is_guarded && tern_rand_below(&rand, 10) < 5;
-    sim_users.is_ailing = !sim_users.is_guarded && !sim_users.is_broken;
+    if (!sim_users.is_guarded && !sim_users.is_broken)
+        sim_users.ailing = 1 + (unsigned)tern_rand_below(&rand, 3);
     sim_users.horizon_ns = sim_between(&rand, 1, 200) * 50 * TERN_MS;
     sim.call_count = (uint32_t)sim_between(&rand, 5, tern_rand_below(&rand, 5) == 0 ? SIM_CALLS_MAX : 60);
     for (unsigned i = 0; i < sim_users.engine_count; i++)
