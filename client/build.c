@@ -427,17 +427,17 @@ static enum tern_error add_all(struct tern_call *call)
     return call->jar != NULL && !takes_cookies_away(call) ? add_cookies(call) : TERN_OK;
 }
 
-/* The client's fields as they are, or, where the call has a say in them, a list of its own. */
+/* The site's fields as they are, or, where the call has a say in them, a list of its own. */
 static enum tern_error choose_fields(struct tern_call *call, struct tern_outgoing *out)
 {
-    const struct tern_profile *profile = call->profile;
+    const struct tern_site *site = call->site;
     enum tern_error error;
 
-    if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets && call->decoding.policy == NULL &&
-        call->jar == NULL && call->resume.fault.error == TERN_OK) {
-        out->fields = profile->config.fields;
-        out->field_count = profile->config.field_count;
-        out->fields_bytes = profile->fields_bytes;
+    if (call->own.count == 0 && call->identity == NULL && !call->drops_secrets &&
+        call->decoding.policy == site->policy.decoding && call->jar == NULL && call->resume.fault.error == TERN_OK) {
+        out->fields = site->fields;
+        out->field_count = site->field_count;
+        out->fields_bytes = site->fields_bytes;
         return TERN_OK;
     }
     error = add_all(call);

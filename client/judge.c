@@ -15,27 +15,28 @@ static struct tern_engine *engine_of(const struct tern_call *call)
     return call->client->engine;
 }
 
-/* Where HSTS asks for it http becomes https (RFC 6797 8.3). */
-static enum tern_error upgrade(struct tern_call *call, struct tern_url *url)
+/* Where HSTS asks for it http becomes https (RFC 6797 8.3), at the same host. */
+static enum tern_error upgrade(struct tern_call *call)
 {
-    const struct tern_site *site = tern_settings_site(call->settings, &url->host);
     struct tern_client *client = call->client;
 
     call->is_upgraded = false;
-    if (!site->policy.hsts)
+    if (!call->site->policy.hsts || client->hsts.count == 0)
         return TERN_OK;
-    return tern_hsts_upgrade(&client->hsts, url, tern_engine_wall_s(client->engine), &call->is_upgraded);
+    return tern_hsts_upgrade(&client->hsts, &call->url, tern_engine_wall_s(client->engine), &call->is_upgraded);
 }
 
 /* What a host says of itself counts only where nobody can have put it into its mouth (8.1). */
 static void hear_hsts(struct tern_call *call, const struct tern_head *head)
 {
-    struct tern_str value = tern_fields_get(head->fields, head->field_count, "Strict-Transport-Security");
     struct tern_client *client = call->client;
+    struct tern_str value;
 
-    if (!call->site->policy.hsts || value.ptr == NULL || !call->origin.is_secure || call->result.tls_verify != TERN_OK)
+    if (!call->site->policy.hsts || !call->origin.is_secure || call->result.tls_verify != TERN_OK)
         return;
-    if (tern_hsts_heard(&client->hsts, &call->origin.host, value, tern_engine_wall_s(client->engine)) != TERN_OK)
+    value = tern_fields_get(head->fields, head->field_count, "Strict-Transport-Security");
+    if (value.ptr != NULL &&
+        tern_hsts_heard(&client->hsts, &call->origin.host, value, tern_engine_wall_s(client->engine)) != TERN_OK)
         tern_call_trace(call, "No memory to remember that %s wants TLS alone", call->origin.host.text);
 }
 
@@ -52,12 +53,12 @@ static const struct tern_timeouts *settle_timeouts(struct tern_call *call)
 
 enum tern_error tern_call_settle(struct tern_call *call)
 {
-    enum tern_error error = upgrade(call, &call->url);
+    enum tern_error error;
 
-    if (error != TERN_OK)
+    call->site = tern_settings_site(call->settings, &call->url.host);
+    if ((error = upgrade(call)) != TERN_OK)
         return error;
     tern_origin_set(&call->origin, &call->url);
-    call->site = tern_settings_site(call->settings, &call->origin.host);
     call->profile = call->site->profile;
     call->result.host_config = call->site->pattern;
     if ((error = tern_identity_settle(call)) != TERN_OK)
@@ -130,7 +131,7 @@ bool tern_call_judge_failure(struct tern_call *call)
 
 bool tern_call_judge_again(struct tern_call *call, const struct tern_head *head)
 {
-    return call->retries_policy != NULL &&
+    return call->retries_policy != NULL && tern_retry_is_for(call->retries_policy, head->status) &&
            judge_retry(call, head->status, tern_fields_get(head->fields, head->field_count, "Retry-After"));
 }
 
@@ -313,7 +314,7 @@ bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head)
     hear_hsts(call, head);
     if (tern_identity_judge(call, head))
         return true;
-    if (call->redirects_policy != NULL && judge_redirect(call, head))
+    if (call->redirects_policy != NULL && head->status / 100 == 3 && judge_redirect(call, head))
         return true;
     return tern_call_judge_again(call, head);
 }

@@ -14,6 +14,7 @@
 #include "policy/retry.h"
 #include "pool/transport.h"
 #include "proto/decode.h"
+#include "proto/request.h"
 
 #define STATUSES_MAX 64
 
@@ -269,6 +270,38 @@ static enum tern_error take_policy(struct tern_settings *settings, struct tern_s
     return error;
 }
 
+static bool has_field(const struct tern_client_config *config, struct tern_str name)
+{
+    for (size_t i = 0; i < config->field_count; i++)
+        if (tern_str_ieq(config->fields[i].name, name))
+            return true;
+    return false;
+}
+
+/* Made once, so that a call that adds nothing sends the list as it is. */
+static enum tern_error settle_fields(struct tern_settings *settings, struct tern_site *site, struct tern_fault *why)
+{
+    const struct tern_profile *profile = site->profile;
+    size_t count = profile->config.field_count;
+    const struct tern_field coding = {TERN_STR("Accept-Encoding"), tern_decode_accepts(), 0};
+    struct tern_field *fields;
+
+    site->fields = profile->config.fields;
+    site->field_count = count;
+    site->fields_bytes = profile->fields_bytes;
+    if (site->policy.decoding == NULL || coding.value.len == 0 || has_field(&profile->config, coding.name))
+        return TERN_OK;
+    fields = tern_keep_alloc(&settings->keep, (count + 1) * sizeof(*fields));
+    if (fields == NULL)
+        return tern_fault_plain(why, TERN_ENOMEM);
+    for (size_t i = 0; i < count; i++)
+        fields[i] = profile->config.fields[i];
+    fields[count] = coding;
+    site->fields = fields;
+    site->field_count = count + 1;
+    return tern_request_fields_check(fields, count + 1, &site->fields_bytes, why);
+}
+
 /* ---- hosts ---- */
 
 /* Of a host's configuration what is set holds. */
@@ -306,14 +339,6 @@ static void merge_policy(struct tern_policy *out, const struct tern_policy *own)
     OVERRIDE(breaker);
     OVERRIDE(hooks);
     OVERRIDE(auth);
-}
-
-static bool has_field(const struct tern_client_config *config, struct tern_str name)
-{
-    for (size_t i = 0; i < config->field_count; i++)
-        if (tern_str_ieq(config->fields[i].name, name))
-            return true;
-    return false;
 }
 
 /* Its own fields, then those of the client that have other names. */
@@ -386,7 +411,9 @@ static enum tern_error take_host(struct tern_settings *settings, struct tern_sit
     if (!tern_keep_text(&settings->keep, &site->pattern) || !merge(settings, &merged, host, &policy))
         return tern_fault_plain(why, TERN_ENOMEM);
     error = tern_profile_new(base->engine, &merged, base, NULL, &site->profile, why);
-    return error == TERN_OK ? take_policy(settings, site, &policy, why) : error;
+    if (error == TERN_OK)
+        error = take_policy(settings, site, &policy, why);
+    return error == TERN_OK ? settle_fields(settings, site, why) : error;
 }
 
 static enum tern_error take_hosts(struct tern_settings *settings, const struct tern_client_config *config,
@@ -466,6 +493,8 @@ enum tern_error tern_settings_new(struct tern_engine *engine, const struct tern_
     error = tern_profile_new(engine, config, NULL, seams, &settings->own.profile, why);
     if (error == TERN_OK && config != NULL && config->policy != NULL)
         error = take_policy(settings, &settings->own, config->policy, why);
+    if (error == TERN_OK)
+        error = settle_fields(settings, &settings->own, why);
     if (error == TERN_OK && config != NULL)
         error = take_hosts(settings, config, why);
     if (error != TERN_OK) {

@@ -89,13 +89,14 @@ static bool is_used_up(const struct tern_field *fields, size_t count, int64_t wa
 void tern_rate_heard(const struct tern_rate *config, struct tern_rate_state *state, uint64_t now_ns, int64_t wall_s,
                      uint16_t status, const struct tern_field *fields, size_t field_count)
 {
-    struct tern_str retry_after = tern_fields_get(fields, field_count, "Retry-After");
+    struct tern_str retry_after = {NULL, 0};
     uint64_t hold_ns = 0, seconds;
 
     if (config->ignore_answers)
         return;
-    if ((status != 429 && status != 503) || retry_after.ptr == NULL ||
-        !tern_retry_after_parse(retry_after, wall_s, &hold_ns))
+    if (status == 429 || status == 503)
+        retry_after = tern_fields_get(fields, field_count, "Retry-After");
+    if (retry_after.ptr == NULL || !tern_retry_after_parse(retry_after, wall_s, &hold_ns))
         hold_ns = 0;
     if (is_used_up(fields, field_count, wall_s, &seconds))
         hold_ns = later(hold_ns, seconds < TERN_RATE_HOLD_MAX_NS / TERN_S ? seconds * TERN_S : TERN_RATE_HOLD_MAX_NS);

@@ -187,6 +187,44 @@ static void test_accept_encoding(void **state)
     }
 }
 
+/* Requests without fields of their own go by the client's policy or by their own, and by the client's fields. */
+static void test_accept_encoding_by_default(void **state)
+{
+    static const struct tern_policy none = {0};
+    static const struct tern_field given = {TERN_STR("Accept-Encoding"), TERN_STR("identity"), 0};
+    static const struct {
+        const struct tern_policy *clients, *own;
+        const struct tern_field *field; /* of the client's */
+        const char *heard;
+    } cases[] = {
+        {&policy, NULL, NULL, "Accept: */*\r\nAccept-Encoding: gzip, deflate"},
+        {&policy, NULL, &given, "Accept-Encoding: identity\r\n"},
+        {&policy, &none, NULL, NULL},
+        {&none, &policy, NULL, "Accept: */*\r\nAccept-Encoding: gzip, deflate"},
+        {&none, &policy, &given, "Accept-Encoding: identity\r\n"},
+        {&none, NULL, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scenario s;
+        struct simio_peer *peer;
+
+        torture_fixture_keeps_memory(); /* what is sent */
+        scenario_open(&s, &(struct tern_client_config){.policy = cases[i].clients,
+                                                       .fields = cases[i].field,
+                                                       .field_count = cases[i].field != NULL});
+        scenario_start(&s, &(struct tern_request){.url = TERN_STR("http://a.test/"), .policy = cases[i].own});
+        peer = scenario_accept(&s);
+        assert_true(scenario_heard(peer, "Accept: */*\r\n"));
+        if (cases[i].heard == NULL)
+            assert_false(scenario_heard(peer, "Accept-Encoding"));
+        else
+            assert_true(scenario_heard(peer, cases[i].heard));
+        scenario_close(&s);
+    }
+}
+
 /* No body, a part of one, or none to undo. And off means off. */
 static void test_what_stands_as_it_comes(void **state)
 {
@@ -490,6 +528,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_decoded, forget),
         cmocka_unit_test_teardown(test_accept_encoding, forget),
+        cmocka_unit_test_teardown(test_accept_encoding_by_default, forget),
         cmocka_unit_test_teardown(test_what_stands_as_it_comes, forget),
         cmocka_unit_test_teardown(test_paused, forget),
         cmocka_unit_test_teardown(test_credit, forget),
