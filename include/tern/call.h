@@ -25,8 +25,9 @@ enum tern_body_kind {
     TERN_BODY_NONE = 0,
     TERN_BODY_MEMORY,   /* data and length; borrowed until on_done */
     TERN_BODY_CALLBACK, /* read, and rewind if it can be sent again */
-    TERN_BODY_FD /* a file, pipe or socket: borrowed until on_done, read off the loop from where it stands. A file
-                           can be sent again, and its own place stays where it was */
+    /* A file, pipe or socket: borrowed until on_done, read off the loop from where it stands. A file can be sent again,
+     * and its own place stays where it was. */
+    TERN_BODY_FD
 };
 
 /* As the length: not known. The body is sent chunked (RFC 9112 7.1). */
@@ -51,7 +52,7 @@ struct tern_body {
 
 /* Whether to say Expect: 100-continue (RFC 9110 10.1.1) before a body. */
 enum tern_expect {
-    /* where it is over 1 MiB, of unknown length, or cannot be sent again and credentials may be asked for (tern_auth) */
+    /* Where it is over 1 MiB, of unknown length, or cannot be sent again and credentials may be asked for. */
     TERN_EXPECT_AUTO = 0,
     TERN_EXPECT_NEVER,
     TERN_EXPECT_ALWAYS
@@ -74,9 +75,9 @@ struct tern_request {
                                         Connection: close and Expect: 100-continue are understood */
     size_t field_count;
     struct tern_body body;
-    /* Behind the body, which there must be (RFC 9110 6.5); in HTTP/1.1 that makes it chunked. Borrowed until on_done, and
-     * read when the body is complete: so what produces the body can fill in values, a checksum say. One that cannot stand
-     * there then ends the call with TERN_EFIELD. If one is a secret, none is sent to another origin. */
+    /* Behind the body, which there must be (RFC 9110 6.5); in HTTP/1.1 that makes it chunked. Borrowed until on_done,
+     * and read when the body is complete: so what produces the body can fill in values, a checksum say. One that cannot
+     * stand there then ends the call with TERN_EFIELD. If one is a secret, none is sent to another origin. */
     const struct tern_field *trailers;
     size_t trailer_count;
     enum tern_expect expect;
@@ -87,10 +88,10 @@ struct tern_request {
     uint64_t body_bytes_max;              /* the response's body; more ends the call with TERN_EBODY_MAX. 0: no limit */
     bool credit; /* on_body's bytes count against body_window_bytes until tern_call_credit gives them back.
                                 false: they are given back when on_body returns */
-    const struct tern_policy
-        *policy; /* redirects, retries, hedging, decoding, auth and cookies of this call, in place of the client's;
-                                         the rest of it is not looked at. NULL: the client's. The lists and the jar in
-                                         it are borrowed until the call has ended, auth is copied */
+    /* Redirects, retries, hedging, decoding, auth and cookies of this call, in place of the client's; the rest of it is
+     * not looked at. NULL: the client's. The lists and the jar in it are borrowed until the call has ended, auth is
+     * copied. */
+    const struct tern_policy *policy;
     bool fresh_connection; /* neither take a connection from the pool nor leave this one there */
 };
 
@@ -151,9 +152,9 @@ struct tern_result {
     uint32_t attempt; /* 1 for the first; one that was sent beside another has the next number */
     uint32_t hedges;  /* attempts that were sent beside another (tern_hedging), of all hops */
     uint32_t hop;     /* 1 for the URL asked for */
-    uint32_t
-        resumes;     /* attempts that went on with a body that had broken off (tern_retries.resume); status is then that
-                         of the head that was shown */
+    /* Attempts that went on with a body that had broken off (tern_retries.resume); status is then that of the head that
+     * was shown. */
+    uint32_t resumes;
     uint16_t status; /* of the final head, 0 if none came */
     bool by_hedge;   /* the last attempt was such a one */
     bool decoded;    /* the body was delivered decoded (tern_decoding) */
@@ -163,13 +164,13 @@ struct tern_result {
     enum tern_error tls_verify; /* TERN_OK: the certificate holds; else why not, where insecure let it pass */
     const char *tls_version;    /* "TLSv1.3"; NULL without TLS. Static text, as the next */
     const char *tls_suite;      /* "TLS_AES_128_GCM_SHA256": the name in IANA's registry */
-    const struct tern_hop
-        *hops; /* the redirects that came, in order: followed or not. Borrowed until on_done returns */
+    /* The redirects that came, in order: followed or not. Borrowed until on_done returns. */
+    const struct tern_hop *hops;
     size_t hop_count;
     const char *host_config; /* the pattern of the tern_host_config that held for the last hop, or NULL: none did.
                                 Borrowed until on_done returns */
-    const char
-        *auth_reason; /* why an answer 401 was not answered with credentials (tern_auth), static text; else NULL */
+    /* Why an answer 401 was not answered with credentials (tern_auth), static text; else NULL. */
+    const char *auth_reason;
     struct tern_times times;
 
     uint64_t sent_head_bytes; /* of the last attempt, as given to the connection, above TLS */
@@ -230,9 +231,9 @@ TERN_API enum tern_error tern_call_credit(struct tern_engine *engine, tern_call_
 /* After TERN_READ_WAIT: the body's read has something again. Errors: TERN_EGONE. */
 TERN_API enum tern_error tern_call_body_ready(struct tern_engine *engine, tern_call_id call);
 
-/* Changes a call's priority. A request that is not sent yet has it in its field; for one that is, HTTP/2 tells the server
- * with PRIORITY_UPDATE (RFC 9218 7.1), unless that has said that it does not go by it. Of several changes before the
- * next write only the last is told. Errors: TERN_EGONE, TERN_EINVAL (an urgency over 7). */
+/* Changes a call's priority. A request that is not sent yet has it in its field; for one that is, HTTP/2 tells the
+ * server with PRIORITY_UPDATE (RFC 9218 7.1), unless that has said that it does not go by it. Of several changes before
+ * the next write only the last is told. Errors: TERN_EGONE, TERN_EINVAL (an urgency over 7). */
 TERN_API enum tern_error tern_call_set_priority(struct tern_engine *engine, tern_call_id call,
                                                 struct tern_priority priority);
 

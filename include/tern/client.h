@@ -64,7 +64,8 @@ struct tern_limits {
     uint32_t informational_max;   /* 1xx responses before the final one. Default 16 */
 
     /* What a call that credits has been given and has not credited yet, at most; and over HTTP/2 each call's receive
-     * window (RFC 9113 5.2), which for a call that does not credit is only the first. Default 256 KiB, at most 2^31 - 1. */
+     * window (RFC 9113 5.2), which for a call that does not credit is only the first. Default 256 KiB, at most
+     * 2^31 - 1. */
     uint32_t body_window_bytes;
 
     /* HTTP/2: what that first window grows to, as the path is found to need it, and so what one paused call holds at
@@ -72,14 +73,14 @@ struct tern_limits {
     uint32_t body_window_bytes_max;
 
     /* The memory ledger. What counts: bytes of response bodies that peers may send unasked, since the receive window of
-     * an HTTP/2 connection is open for them ("promised"; at least 65,535 for each connection, RFC 9113 6.9.2); and those
-     * that came and wait for a call that is paused or has no window, or are being collected ("held"). What does not, since
-     * it has limits of its own: heads while they come (head_bytes_max a call), what is being sent (64 KiB and a frame for
-     * each connection), what callbacks keep.
-     * Where the ledger has no room no window grows, and a connection whose calls hold bytes does not get its window back
-     * for them: it slows down, and in the end stands still, until one of those calls goes on or ends. Connections without
-     * such calls do not notice. A collected body that finds no room ends its call with TERN_ELIMIT. HTTP/1.1 holds at most
-     * one read (64 KiB) for each connection, which is counted but finds room always.
+     * an HTTP/2 connection is open for them ("promised"; at least 65,535 for each connection, RFC 9113 6.9.2); and
+     * those that came and wait for a call that is paused or has no window, or are being collected ("held"). What does
+     * not, since it has limits of its own: heads while they come (head_bytes_max a call), what is being sent (64 KiB
+     * and a frame for each connection), what callbacks keep.
+     * Where the ledger has no room no window grows, and a connection whose calls hold bytes does not get its window
+     * back for them: it slows down, and in the end stands still, until one of those calls goes on or ends. Connections
+     * without such calls do not notice. A collected body that finds no room ends its call with TERN_ELIMIT. HTTP/1.1
+     * holds at most one read (64 KiB) for each connection, which is counted but finds room always.
      * Both limits are bytes, promised and held together. */
     uint64_t connection_memory_bytes_max; /* of one connection, whose window takes half of it at most. At least 128 KiB.
                                              Default 64 MiB, or memory_bytes_max if that is less */
@@ -164,9 +165,9 @@ enum tern_http_mode {
     TERN_HTTP_MODE_DEFAULT = 0, /* as TERN_HTTP_MODE_2 */
     TERN_HTTP_MODE_1_1,         /* HTTP/1.1 alone */
 
-    /* Over TLS HTTP/2 where the server takes it (ALPN), else HTTP/1.1. Over plaintext HTTP/1.1, without Upgrade (RFC 9113
-     * has done away with it). A server that asks for HTTP/1.1 after all (HTTP_1_1_REQUIRED) gets it: idempotent calls
-     * go again, later ones from the start. */
+    /* Over TLS HTTP/2 where the server takes it (ALPN), else HTTP/1.1. Over plaintext HTTP/1.1, without Upgrade (RFC
+     * 9113 has done away with it). A server that asks for HTTP/1.1 after all (HTTP_1_1_REQUIRED) gets it: idempotent
+     * calls go again, later ones from the start. */
     TERN_HTTP_MODE_2,
     TERN_HTTP_MODE_2_ONLY /* HTTP/2 and nothing else: over plaintext by prior knowledge (RFC 9113 3.3) */
 };
@@ -174,10 +175,10 @@ enum tern_http_mode {
 struct tern_client_config;
 
 /* Hosts that are treated in a way of their own. config says what differs: what is 0 or NULL in it is as in the client's
- * own configuration, field by field in timeouts, limits and policy; tls as a whole; its fields come before the client's,
- * which are sent too unless they have the same name (one with a NULL value pointer only takes the client's away). There is
- * one pool and one resolver: name, dns, hosts and those limits that bound connections (connections_max to
- * connection_uses_max, warm_*, memory) are not looked at. tern_client_explain says which pattern holds for a URL. */
+ * own configuration, field by field in timeouts, limits and policy; tls as a whole; its fields come before the
+ * client's, which are sent too unless they have the same name (one with a NULL value pointer only takes the client's
+ * away). There is one pool and one resolver: name, dns, hosts and those limits that bound connections (connections_max
+ * to connection_uses_max, warm_*, memory) are not looked at. tern_client_explain says which pattern holds for a URL. */
 struct tern_host_config {
     const char *host; /* a pattern (tern/policy.h). Of several that match a URL's host the most specific one holds, of
                          equal ones the first */
@@ -234,10 +235,10 @@ tern_client_configure(struct tern_client *client, const struct tern_client_confi
  * ready for a first request: name, TCP, TLS and, for HTTP/2, the preface; where HTTP/2 is spoken n = 1 carries many
  * calls. Of url only scheme, host and port are used; nothing of it is kept. It does not wait: the dials go on in later
  * steps, a call started meanwhile gets one, and those that fail are counted in connections_failed. What nobody uses
- * expires after limits.idle_ns. Host configurations, HSTS and the gate hold as they do for a call, but that a gate's own
- * function is asked of addresses alone, in those later steps. May be called from any callback.
- * Errors: TERN_EURL, TERN_ESCHEME, TERN_EGATE, TERN_ELIMIT (the URL is too long as https), TERN_ENOMEM (some may be under
- * way), TERN_ECLOSED, TERN_EFORK. why may be NULL. */
+ * expires after limits.idle_ns. Host configurations, HSTS and the gate hold as they do for a call, but that a gate's
+ * own function is asked of addresses alone, in those later steps. May be called from any callback.
+ * Errors: TERN_EURL, TERN_ESCHEME, TERN_EGATE, TERN_ELIMIT (the URL is too long as https), TERN_ENOMEM (some may be
+ * under way), TERN_ECLOSED, TERN_EFORK. why may be NULL. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_preconnect(struct tern_client *client, struct tern_str url,
                                                               uint32_t n, struct tern_fault *why);
 
@@ -304,8 +305,8 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_explain(const struct tern_cli
 
 /* What the client has learned of hosts that want TLS alone (tern_policy.hsts), as text that outlives it: lines as in
  * curl's --hsts file, ".example.com "20270101 00:00:00"", the dot where hosts below are meant too. load adds to what is
- * known; lines that cannot be read are left out and counted in skipped (may be NULL). save gives a text with a NUL behind
- * it, owned by the caller, who frees it with tern_client_hsts_free. tern_file_load and
+ * known; lines that cannot be read are left out and counted in skipped (may be NULL). save gives a text with a NUL
+ * behind it, owned by the caller, who frees it with tern_client_hsts_free. tern_file_load and
  * tern_file_save (tern/file.h) bring it to and from a file.
  * Errors: TERN_ENOMEM. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_load(struct tern_client *client, struct tern_str text,
@@ -314,8 +315,8 @@ TERN_API TERN_MUST_USE enum tern_error tern_client_hsts_save(const struct tern_c
 TERN_API void tern_client_hsts_free(char *text);
 
 /* Answers tern_auth.ask_token with a token, which is good until a server refuses it, or for valid_ns (0: no limit). The
- * calls that wait for it go on. A question may be answered as long as the client is there: until it is closed and its last
- * call has ended. What it may hold: letters, digits and -._~+/, then any number of = (RFC 6750 2.1).
+ * calls that wait for it go on. A question may be answered as long as the client is there: until it is closed and its
+ * last call has ended. What it may hold: letters, digits and -._~+/, then any number of = (RFC 6750 2.1).
  * Errors: TERN_EINVAL (it holds something else, or is longer than 16 KiB; the question stays open), TERN_EGONE (the
  * question was answered, or is none), TERN_ENOMEM. */
 TERN_API TERN_MUST_USE enum tern_error tern_client_token(struct tern_client *client, uint64_t question,

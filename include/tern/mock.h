@@ -1,6 +1,6 @@
 /* tern/mock.h - tests of your own code, without a network.
  *
- *     tern_mock_engine_new(NULL, &engine, &why);      // its time moves only when the test, or a blocking call, moves it
+ *     tern_mock_engine_new(NULL, &engine, &why); // its time moves only when the test, or a blocking call, moves it
  *     tern_client_new(engine, &config, &client, &why);
  *     tern_mock_new(client, NULL, &mock, &why);       // from here on no call of the client reaches the network
  *
@@ -17,8 +17,8 @@
  * about addresses), rate limits, breakers, safe replay, windows, pauses and every timeout work as they do in earnest.
  * examples/mock_test.c is a whole test.
  *
- * A request is taken whole before it is answered: a body that waits for 100 (Continue) goes at once, and no answer comes
- * early. Sizes of heads in results are those of HTTP/1.1's text; addresses and TLS fields stay empty.
+ * A request is taken whole before it is answered: a body that waits for 100 (Continue) goes at once, and no answer
+ * comes early. Sizes of heads in results are those of HTTP/1.1's text; addresses and TLS fields stay empty.
  *
  * All functions belong to the engine's thread. */
 #ifndef TERN_MOCK_H
@@ -35,16 +35,16 @@ extern "C" {
 /* Makes an engine on which no time passes of itself: the clock begins at 2025-01-01 00:00:00 UTC and moves by
  * tern_mock_advance, and in tern_perform and tern_engine_run: what these would wait for comes at once, with the clock
  * moved to it. So a test of an hour of retries takes no time, and always the same: what is random on it (the jitter of
- * retries) comes from a fixed seed. Files are read on the calling thread. It makes no sockets: a call that is not mocked
- * ends with an error. config.spin_ns is not looked at. Mocks work on other engines too, in real time.
+ * retries) comes from a fixed seed. Files are read on the calling thread. It makes no sockets: a call that is not
+ * mocked ends with an error. config.spin_ns is not looked at. Mocks work on other engines too, in real time.
  * Otherwise as tern_engine_new. */
 TERN_API TERN_MUST_USE enum tern_error tern_mock_engine_new(const struct tern_engine_config *config,
                                                             struct tern_engine **out, struct tern_fault *why);
 
 /* Lets ns pass on an engine of tern_mock_engine_new: what is due is done in its order, each at its time. 0: what is due
  * now. What is found to take an end only later is not waited for.
- * Errors: TERN_EINVAL (another kind of engine, or more time than a clock holds), TERN_EBUSY (from a callback), TERN_ELIMIT
- * (100,000 turns in which no time passed: callbacks give each other work without end), TERN_EFORK. */
+ * Errors: TERN_EINVAL (another kind of engine, or more time than a clock holds), TERN_EBUSY (from a callback),
+ * TERN_ELIMIT (100,000 turns in which no time passed: callbacks give each other work without end), TERN_EFORK. */
 TERN_API TERN_MUST_USE enum tern_error tern_mock_advance(struct tern_engine *engine, uint64_t ns);
 
 /* ---- the mock ---- */
@@ -69,8 +69,8 @@ struct tern_mock_config {
 TERN_API TERN_MUST_USE enum tern_error tern_mock_new(struct tern_client *client, const struct tern_mock_config *config,
                                                      struct tern_mock **out, struct tern_fault *why);
 
-/* Gives the mock up. A client that is still there goes on with the answers that it has, and nobody is told of what is not
- * expected. NULL is ignored. */
+/* Gives the mock up. A client that is still there goes on with the answers that it has, and nobody is told of what is
+ * not expected. NULL is ignored. */
 TERN_API void tern_mock_free(struct tern_mock *mock);
 
 /* ---- what was sent ---- */
@@ -91,8 +91,8 @@ struct tern_mock_request {
     uint64_t at_ns;        /* when the attempt began, on the engine's clock */
 };
 
-/* How many attempts there were, and the index-th in the order in which they began; NULL: there is none. Borrowed until the
- * mock's end; that of an attempt under way still grows. */
+/* How many attempts there were, and the index-th in the order in which they began; NULL: there is none. Borrowed until
+ * the mock's end; that of an attempt under way still grows. */
 TERN_API size_t tern_mock_sent_count(const struct tern_mock *mock);
 TERN_API const struct tern_mock_request *tern_mock_sent(const struct tern_mock *mock, size_t index);
 
@@ -124,8 +124,8 @@ struct tern_mock_piece {
     uint64_t delay_ns;     /* behind what came before it */
 };
 
-/* What becomes of a request, in the order of the members. Delays pass on the engine's clock; TERN_OFF: nothing more comes,
- * so that a timeout has to end it. */
+/* What becomes of a request, in the order of the members. Delays pass on the engine's clock; TERN_OFF: nothing more
+ * comes, so that a timeout has to end it. */
 struct tern_mock_answer {
     const struct tern_mock_informational *informational;
     size_t informational_count;
@@ -142,9 +142,10 @@ struct tern_mock_answer {
     const struct tern_field *trailers; /* with a response that can have no body neither comes (RFC 9110 6.4.1) */
     size_t trailer_count;
 
-    /* TERN_OK: the response is complete. Else the attempt fails, with the phase and the replay class that the network would
-     * report: policies go by them. phase TERN_PHASE_START, which is 0: both are what this error usually comes with. Before
-     * TERN_PHASE_WRITE nothing of the request is read, and the time until then is bound by connect_ns and pool_ns. */
+    /* TERN_OK: the response is complete. Else the attempt fails, with the phase and the replay class that the network
+     * would report: policies go by them. phase TERN_PHASE_START, which is 0: both are what this error usually comes
+     * with. Before TERN_PHASE_WRITE nothing of the request is read, and the time until then is bound by connect_ns and
+     * pool_ns. */
     enum tern_error error;
     enum tern_phase phase;
     enum tern_replay replay;
@@ -153,15 +154,15 @@ struct tern_mock_answer {
 #define TERN_MOCK_ALWAYS UINT32_MAX
 
 /* Has up to times (0: 1) requests that match (NULL: any) answered so; TERN_MOCK_ALWAYS: any number, none included. Of
- * several expectations the first one counts that fits and is not used up: so two on the same request are answered in turn.
- * All is copied. A request that fits none ends with TERN_EMOCK, which no policy tries again. why may be NULL.
+ * several expectations the first one counts that fits and is not used up: so two on the same request are answered in
+ * turn. All is copied. A request that fits none ends with TERN_EMOCK, which no policy tries again. why may be NULL.
  * Errors: TERN_EINVAL, TERN_EFIELD, TERN_EURL (the host), TERN_ENOMEM. */
 TERN_API TERN_MUST_USE enum tern_error tern_mock_expect(struct tern_mock *mock, const struct tern_mock_match *match,
                                                         const struct tern_mock_answer *answer, uint32_t times,
                                                         struct tern_fault *why);
 
-/* NULL: everything that was sent was expected, and all that was expected came. Else the text to fail with, a line or more
- * for each of both. Borrowed until the next call for this mock. */
+/* NULL: everything that was sent was expected, and all that was expected came. Else the text to fail with, a line or
+ * more for each of both. Borrowed until the next call for this mock. */
 TERN_API const char *tern_mock_verify(struct tern_mock *mock);
 
 #ifdef __cplusplus
