@@ -21,8 +21,8 @@ void tern_buf_wipe(struct tern_buf *buf)
     tern_buf_deinit(buf);
 }
 
-/* Moved by hand and wiped where they stood, since heads and configurations hold secrets; what is larger is bodies, which
- * the system may move without copying them. */
+/* Moved by hand and wiped where they stood, since heads and configurations hold secrets; what is larger is bodies,
+ * which the system may move without copying them. */
 static char *move(const struct tern_buf *buf, size_t cap)
 {
     char *data;

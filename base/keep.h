@@ -1,5 +1,5 @@
-/* base/keep.h - memory that is freed together: the copies that make up a configuration. Zero is empty. Since passwords may
- * be among them, all of it is wiped before it is freed. */
+/* base/keep.h - memory that is freed together: the copies that make up a configuration. Zero is empty. Since passwords
+ * may be among them, all of it is wiped before it is freed. */
 #ifndef TERN_BASE_KEEP_H
 #define TERN_BASE_KEEP_H
 

@@ -1,10 +1,10 @@
 /* base/ledger.h - how much memory peers may make us hold, and how much of it is held: counted, with a ceiling, at every
  * level (connection, client, engine).
  *
- * Two numbers. promised: what a peer may still send unasked, since a receive window was opened for it. held: what came and
- * could not be passed on yet. A window is opened only where room() allows; a byte that comes moves from the one to the
- * other. So promised + held never grows beyond max by a window; what was read before anyone knew that it would have to
- * wait (HTTP/1.1) is held in any case.
+ * Two numbers. promised: what a peer may still send unasked, since a receive window was opened for it. held: what came
+ * and could not be passed on yet. A window is opened only where room() allows; a byte that comes moves from the one to
+ * the other. So promised + held never grows beyond max by a window; what was read before anyone knew that it would have
+ * to wait (HTTP/1.1) is held in any case.
  *
  * A ledger posts to its parent too. One thread. */
 #ifndef TERN_BASE_LEDGER_H

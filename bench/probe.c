@@ -2,8 +2,8 @@
  *
  *   tern-probe warm URL N [AT_ONCE]     N requests by HTTP/1.1, AT_ONCE (1) at a time: heap allocations for each, after
  *                                       the first have warmed it up. Under `strace -c -f` the system calls show too.
- *   tern-probe warm-h2 URL N [AT_ONCE]  the same by HTTP/2, known before where the URL is http: on one connection as long
- *                                       as the server takes AT_ONCE streams.
+ *   tern-probe warm-h2 URL N [AT_ONCE]  the same by HTTP/2, known before where the URL is http: on one connection as
+ *                                       long as the server takes AT_ONCE streams.
  *   tern-probe idle URL CONNS S         CONNS idle connections, then S seconds with nothing to do: how often the engine
  *                                       woke. */
 #include <poll.h>

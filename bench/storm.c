@@ -7,10 +7,10 @@
  * warm calls; the storm, its handshakes on the engine's thread; the storm, its handshakes on a thread of their own
  * (handshake_threads 1); then both storms without the warm calls, where a turn does little else.
  *
- * A turn is one tern_engine_step: CPU is its thread's time in it, wall the time that passed. A storm lasts from the turn
- * after the one that takes up its calls until the last handshake is over. So that no turn is spent on answers, those of
- * STORM_URL should not come before (/delay/60000/ of the origin); the calls are dropped then. WARM_URL should be of
- * another origin, or that one's handshakes delay the warm answers. TERN_PROBE_CA names who is trusted. */
+ * A turn is one tern_engine_step: CPU is its thread's time in it, wall the time that passed. A storm lasts from the
+ * turn after the one that takes up its calls until the last handshake is over. So that no turn is spent on answers,
+ * those of STORM_URL should not come before (/delay/60000/ of the origin); the calls are dropped then. WARM_URL should
+ * be of another origin, or that one's handshakes delay the warm answers. TERN_PROBE_CA names who is trusted. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -58,7 +58,8 @@ class Bench:
         self.ca = tempfile.NamedTemporaryFile(suffix=".pem")
         # It ends with its standard input, and so with this process.
         self.origin = subprocess.Popen(
-            [*self.server, os.environ["TERN_ORIGIN"], "--streams", "256", "--cert-out", self.ca.name, "--exit-with-stdin"],
+            [*self.server, os.environ["TERN_ORIGIN"], "--streams", "256", "--cert-out", self.ca.name,
+             "--exit-with-stdin"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.http, self.https = (self.origin.stdout.readline().strip() for _ in range(2))
         self.https = self.https.replace("127.0.0.1", "localhost")

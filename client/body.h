@@ -26,7 +26,8 @@ struct tern_body_reader {
 void tern_body_reader_init(struct tern_body_reader *reader, struct tern_engine *engine, const struct tern_body *body,
                            void (*on_ready)(struct tern_body_reader *reader));
 
-/* Whether its source can be rewound, as far as is known without trying: has it a way to, or is nothing of it used yet. */
+/* Whether its source can be rewound, as far as is known without trying: has it a way to, or is nothing of it used
+ * yet. */
 bool tern_body_reader_can_rewind(const struct tern_body_reader *reader);
 bool tern_body_reader_has_way_back(const struct tern_body_reader *reader);
 

@@ -6,8 +6,9 @@
  *      +---------------+-----------------+--cancel, limit--> ENDING --task--> DONE
  *
  *  1. From NEW to ENDING the handle is live and the call is on its client's list; on_done is its last callback.
- *  2. RUNNING has an exchange with the transport, or two (client/hedge.h); no other state has. In DECODING it has ended well, and what it brought
- *     is not yet decoded and delivered: the user has paused the call, or owes credit, or it takes more than a turn.
+ *  2. RUNNING has an exchange with the transport, or two (client/hedge.h); no other state has. In DECODING it has ended
+ *     well, and what it brought is not yet decoded and delivered: the user has paused the call, or owes credit, or it
+ *     takes more than a turn.
  *  3. In ENDING no callback comes but on_done.
  *  4. DONE is dead: its memory goes to the client's spares after the turn. */
 #ifndef TERN_CLIENT_CALL_H

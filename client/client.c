@@ -187,8 +187,8 @@ enum tern_error tern_client_check_open(const struct tern_client *client)
     return client->engine->state == TERN_ENGINE_OPEN && client->state == TERN_CLIENT_OPEN ? TERN_OK : TERN_ECLOSED;
 }
 
-/* Where a call to url would go, if it may, and under what settings. The gate's own function is for steps: it hears of each
- * address that is dialled. */
+/* Where a call to url would go, if it may, and under what settings. The gate's own function is for steps: it hears of
+ * each address that is dialled. */
 static enum tern_error aim(struct tern_client *client, struct tern_url *url, const struct tern_site **site,
                            struct tern_fault *why)
 {

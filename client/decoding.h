@@ -1,7 +1,8 @@
 /* client/decoding.h - a call's body, decoded on its way to the user (policy.decoding). Called by call.c alone.
  *
- * What cannot be delivered at once (the user has paused the call or owes credit, or this turn has decoded enough) waits as
- * it came; the transport is paused meanwhile, so that it is no more than what one read or the call's window brought. */
+ * What cannot be delivered at once (the user has paused the call or owes credit, or this turn has decoded enough) waits
+ * as it came; the transport is paused meanwhile, so that it is no more than what one read or the call's window
+ * brought. */
 #ifndef TERN_CLIENT_DECODING_H
 #define TERN_CLIENT_DECODING_H
 

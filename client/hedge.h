@@ -1,5 +1,5 @@
-/* client/hedge.h - a second attempt beside a first that is slow to be answered (policy.hedging), and the race between the
- * two. Called by call.c alone, and by what steers a call.
+/* client/hedge.h - a second attempt beside a first that is slow to be answered (policy.hedging), and the race between
+ * the two. Called by call.c alone, and by what steers a call.
  *
  *     IDLE --due--> RACING --one is answered well, or one leaves--> IDLE
  *                      \----the call ends----> CUT ----its hooks were told----> IDLE
@@ -34,7 +34,8 @@ void tern_call_hedge_assigned(struct tern_call *call);
 /* The wait is over. was_long_enough: how long it took says something of the origin. */
 void tern_call_hedge_end(struct tern_call *call, bool was_long_enough);
 
-/* The wait is longer than usual: the second attempt goes out, if nothing speaks against it. Events may come from inside. */
+/* The wait is longer than usual: the second attempt goes out, if nothing speaks against it. Events may come from
+ * inside. */
 void tern_call_hedge_due(struct tern_call *call);
 
 /* The exchange that is under way beside call->active, or NULL. */

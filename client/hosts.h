@@ -1,5 +1,5 @@
-/* client/hosts.h - what a client remembers of the hosts that it asked, for its rate limits, breakers and hedges: a bounded table,
- * from which the one that was not looked at for longest goes first. */
+/* client/hosts.h - what a client remembers of the hosts that it asked, for its rate limits, breakers and hedges: a
+ * bounded table, from which the one that was not looked at for longest goes first. */
 #ifndef TERN_CLIENT_HOSTS_H
 #define TERN_CLIENT_HOSTS_H
 

@@ -1,8 +1,8 @@
 /* client/identity.h - who a call says it is (policy.auth, or userinfo in its URL): what its attempts carry as
  * Authorization, and whether an answer 401 is answered. Called by call.c, judge.c, start.c and build.c.
  *
- * A call without credentials has none of this. Secrets are wiped when the call ends; until then it sends them to its first
- * origin alone (promise 8): where a redirect drops secrets the whole identity goes, for good. */
+ * A call without credentials has none of this. Secrets are wiped when the call ends; until then it sends them to its
+ * first origin alone (promise 8): where a redirect drops secrets the whole identity goes, for good. */
 #ifndef TERN_CLIENT_IDENTITY_H
 #define TERN_CLIENT_IDENTITY_H
 
@@ -10,7 +10,8 @@
 #include "client/tokens.h"
 #include "policy/auth.h"
 
-/* What was made of an answer 401 on a hop. The next one is then a refusal, but that a nonce may have been stale once. */
+/* What was made of an answer 401 on a hop. The next one is then a refusal, but that a nonce may have been stale
+ * once. */
 enum tern_identity_answered { TERN_ANSWERED_NONE, TERN_ANSWERED_CHALLENGE, TERN_ANSWERED_STALE };
 
 struct tern_identity {
@@ -39,8 +40,8 @@ TERN_MUST_USE enum tern_error tern_identity_take(struct tern_call *call, const s
 /* Settles what holds on the present hop. Errors: TERN_ENOMEM, TERN_ELIMIT (userinfo over 4 KiB). */
 TERN_MUST_USE enum tern_error tern_identity_settle(struct tern_call *call);
 
-/* Before an attempt asks for leave to start: has it its token? False: the call ends, as why says. If *at_ns is later than
- * now it is asked again then, or when the token is there. */
+/* Before an attempt asks for leave to start: has it its token? False: the call ends, as why says. If *at_ns is later
+ * than now it is asked again then, or when the token is there. */
 bool tern_identity_await(struct tern_call *call, uint64_t *at_ns, struct tern_fault *why);
 
 /* The attempt starts: gives its request what it carries. Errors: the call's end; why is filled. */
@@ -49,7 +50,8 @@ TERN_MUST_USE enum tern_error tern_identity_sign(struct tern_call *call, struct 
 /* Whether the attempt, as it is signed, may well be answered 401: credentials wait until they are asked for. */
 bool tern_identity_awaits_challenge(const struct tern_call *call);
 
-/* Whether what the attempt carries is good for one request: Digest counts what is sent with a nonce (RFC 7616 3.4.5). */
+/* Whether what the attempt carries is good for one request: Digest counts what is sent with a nonce (RFC 7616
+ * 3.4.5). */
 bool tern_identity_is_for_once(const struct tern_call *call);
 
 /* A final head has come. True: this response is not the user's; either the call ends, or it goes on with

@@ -9,7 +9,8 @@
  * Errors: TERN_ENOMEM, TERN_ELIMIT, TERN_EINVAL (the call's own jar is of another engine). */
 TERN_MUST_USE enum tern_error tern_call_settle(struct tern_call *call);
 
-/* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the way. */
+/* A final head has come. True: this response is not the user's; call->next says what follows once it is out of the
+ * way. */
 bool tern_call_judge_head(struct tern_call *call, const struct tern_head *head);
 
 /* One has come that does not go on with the body of an earlier one. True: it is tried again. */

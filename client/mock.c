@@ -15,8 +15,8 @@
 
 enum run_state { RUN_NEW, RUN_SENDING, RUN_ANSWERING };
 
-/* What the mock keeps of an exchange under way: its stream's codec_data. After an event it may be gone; whether it is, the
- * exchange's state tells, which stays in place until the turn ends. */
+/* What the mock keeps of an exchange under way: its stream's codec_data. After an event it may be gone; whether it is,
+ * the exchange's state tells, which stays in place until the turn ends. */
 struct run {
     struct tern_exchange *exchange;
     struct tern_mock_record *record;

@@ -374,7 +374,8 @@ static bool merge(struct tern_settings *settings, struct tern_client_config *out
 
     tern_timeouts_resolve(&out->timeouts, &own->timeouts, &base);
     merge_limits(&out->limits, &own->limits);
-    /* A stray padding byte only makes the same configuration its own. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+    /* A stray padding byte only makes the same configuration its own.
+     * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
     if (memcmp(&own->tls, &no_tls, sizeof(no_tls)) != 0)
         out->tls = own->tls;
     OVERRIDE(ip_family);

@@ -1,5 +1,5 @@
-/* client/tokens.h - the tokens that users get for a client's calls (tern_auth.ask_token): one for each function and user
- * pointer, asked for once however many calls want it. Bounded: those that no call needs go first. */
+/* client/tokens.h - the tokens that users get for a client's calls (tern_auth.ask_token): one for each function and
+ * user pointer, asked for once however many calls want it. Bounded: those that no call needs go first. */
 #ifndef TERN_CLIENT_TOKENS_H
 #define TERN_CLIENT_TOKENS_H
 

@@ -44,7 +44,8 @@ if(NOT (TERN_SYSTEM_MBEDTLS AND TERN_SYSTEM_LLHTTP AND TERN_SYSTEM_NGHTTP2))
     endif()
     execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/libs.sh path ${libs_variant}
         OUTPUT_VARIABLE libs_path OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-    set(TERN_LIBS_PREFIX "" CACHE PATH "Prefix with mbedTLS, llhttp and nghttp2; empty: the one that tools/libs.sh builds")
+    set(TERN_LIBS_PREFIX "" CACHE PATH
+        "Prefix with mbedTLS, llhttp and nghttp2; empty: the one that tools/libs.sh builds")
     if(TERN_LIBS_PREFIX)
         set(libs_path ${TERN_LIBS_PREFIX})
     endif()

@@ -3,8 +3,8 @@
  * Where an address comes from, the first that knows wins: overrides; IP literals; localhost (RFC 6761 section 6.3);
  * the hosts file; the cache; the resolver. A and AAAA are looked up apart and become available as they come (RFC 8305
  * section 3). Addresses from servers and the hosts file are ordered by RFC 6724, equals by when they were last dialled,
- * and then interleaved by family (RFC 8305 section 4); what failed of late comes behind all others. Those of an override
- * keep their own order.
+ * and then interleaved by family (RFC 8305 section 4); what failed of late comes behind all others. Those of an
+ * override keep their own order.
  *
  * Lookups that are equal share one query. Answers are kept for their TTL, "not found" for negative_ns; a failure
  * is not kept. A lookup in the last part of a TTL takes the answer and has it refreshed in the background. Once the TTL
@@ -21,9 +21,9 @@
  * section 8. */
 #define TERN_DNS_RESOLUTION_DELAY_NS (50 * TERN_MS)
 
-/* How long a lookup waits for the servers where it has a stale answer, and how long they are then left alone: the client
- * response timer and the failure recheck timer of RFC 8767 section 5. For as long again, the question is asked with the
- * stale answer already given, so that an outage holds up no name in use more than once. */
+/* How long a lookup waits for the servers where it has a stale answer, and how long they are then left alone: the
+ * client response timer and the failure recheck timer of RFC 8767 section 5. For as long again, the question is asked
+ * with the stale answer already given, so that an outage holds up no name in use more than once. */
 #define TERN_DNS_PATIENCE_NS (1800 * TERN_MS)
 #define TERN_DNS_RECHECK_NS (30 * TERN_S)
 
@@ -114,8 +114,8 @@ struct tern_lookup {
 void tern_lookup_start(struct tern_dns *dns, struct tern_lookup *lookup, const struct tern_host *host, uint16_t port,
                        enum tern_ip_family family, void (*on_change)(struct tern_lookup *lookup), void *owner);
 
-/* Takes the best address that was not taken yet, with the port; it counts as dialled. Families alternate, over all takes of the lookup.
- * False: there is none now; more may come while RUNNING. */
+/* Takes the best address that was not taken yet, with the port; it counts as dialled. Families alternate, over all
+ * takes of the lookup. False: there is none now; more may come while RUNNING. */
 TERN_MUST_USE bool tern_lookup_next(struct tern_lookup *lookup, struct tern_sockaddr *out);
 
 /* The addresses that it has found so far, where it is dns/ that says which of them is dialled first; else 0. */

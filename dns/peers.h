@@ -1,4 +1,5 @@
-/* dns/peers.h - what is remembered of addresses: which was dialled longest ago, and which failed of late or is set aside.
+/* dns/peers.h - what is remembered of addresses: which was dialled longest ago, and which failed of late or is set
+ * aside.
  *
  * It orders equals only (dns/sort.h), so forgetting is harmless: an address that is not known counts as one never
  * dialled. Memory only: time is passed in. Belongs to one thread. */

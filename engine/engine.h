@@ -1,7 +1,7 @@
 /* engine/engine.h - the reactor as the rooms above see it.
  *
- * One turn: wait (step: only look) - latch the time - mailbox - ready descriptors - due timers - one slow task - tasks -
- * last tasks - graveyard.
+ * One turn: wait (step: only look) - latch the time - mailbox - ready descriptors - due timers - one slow task - tasks
+ * - last tasks - graveyard.
  *
  * 1. Everything here belongs to the engine's thread, but tern_engine_post and tern_slots_reserve/_cancel.
  * 2. User callbacks run only inside a turn or a shutdown (engine->in_turn).
@@ -150,8 +150,8 @@ static inline void tern_task_init(struct tern_task *task, void (*run)(struct ter
 void tern_engine_defer(struct tern_engine *engine, struct tern_task *task);
 void tern_task_cancel(struct tern_task *task);
 
-/* The same for a task that gathers what other tasks bring (a write of all that they submit): it runs behind all the tasks
- * of this turn. One that is queued while the last tasks run waits for the next turn. */
+/* The same for a task that gathers what other tasks bring (a write of all that they submit): it runs behind all the
+ * tasks of this turn. One that is queued while the last tasks run waits for the next turn. */
 void tern_engine_defer_last(struct tern_engine *engine, struct tern_task *task);
 
 /* The same for a task that computes for so long that others should be served before the next one does (a step of a

@@ -52,13 +52,15 @@ struct tern_files *tern_files_posix(void);
  * is more than bytes_max or than out takes. What was read by then stays in out. */
 TERN_MUST_USE int tern_files_read_all(struct tern_files *files, int fd, size_t bytes_max, struct tern_buf *out);
 
-/* Makes bytes the content of the file at path, whole and durable or not at all: they are written to beside, a path in the
- * same directory where nothing is yet, which then takes path's name. Its mode is that of what it replaces, less the umask,
- * or 0600. What is at path and no regular file is written as it stands. Gives 0, or a negative errno; then beside is gone. */
+/* Makes bytes the content of the file at path, whole and durable or not at all: they are written to beside, a path in
+ * the same directory where nothing is yet, which then takes path's name. Its mode is that of what it replaces, less the
+ * umask, or 0600. What is at path and no regular file is written as it stands. Gives 0, or a negative errno; then
+ * beside is gone. */
 TERN_MUST_USE int tern_files_replace(struct tern_files *files, const char *path, const char *beside,
                                      struct tern_str bytes);
 
-/* Who does a job. Each kind has threads of its own: a disk that hangs holds up no handshake, nor the other way round. */
+/* Who does a job. Each kind has threads of its own: a disk that hangs holds up no handshake, nor the other way
+ * round. */
 enum tern_job_kind {
     TERN_JOB_FILES,     /* config.file_threads */
     TERN_JOB_HANDSHAKE, /* config.handshake_threads; to be started only where that is not 0 */

@@ -1,7 +1,8 @@
 /* engine/io_virtual.h - the OS seam for tests of what embeds tern: its time is virtual, and it makes no sockets.
  *
- * Over the real one: waking, the pollable descriptor, foreign descriptors and forks are real. The clock stands still until
- * it is set; but a wait that finds nothing moves it to its deadline, and is over. Random bytes are the same in each. */
+ * Over the real one: waking, the pollable descriptor, foreign descriptors and forks are real. The clock stands still
+ * until it is set; but a wait that finds nothing moves it to its deadline, and is over. Random bytes are the same in
+ * each. */
 #ifndef TERN_ENGINE_IO_VIRTUAL_H
 #define TERN_ENGINE_IO_VIRTUAL_H
 

@@ -1,4 +1,5 @@
-/* engine/worker.h - the threads that work off the loop: what engine.c needs to know of them. Jobs are in engine/files.h.
+/* engine/worker.h - the threads that work off the loop: what engine.c needs to know of them. Jobs are in
+ * engine/files.h.
  */
 #ifndef TERN_ENGINE_WORKER_H
 #define TERN_ENGINE_WORKER_H

@@ -63,7 +63,8 @@ say "A GET over HTTP/1.1, with the response's head"
 show -i "$http/headers"
 
 say "The same over TLS: the origin's own authority is trusted for this one call"
-show -o /dev/null -w 'status %{http_code}, HTTP/%{http_version}, certificate check %{ssl_verify_result} (0 is good), from %{remote_ip}\n' \
+show -o /dev/null \
+    -w 'status %{http_code}, HTTP/%{http_version}, certificate %{ssl_verify_result} (0 is good), from %{remote_ip}\n' \
     "$https/bytes/1000"
 
 say "And without that trust it is refused, before anything is sent"
@@ -86,7 +87,8 @@ fetch "$http/slow/4000?rate=8000" | {
 }
 
 say "A download to a file, which appears under its name whole or not at all: 64 MiB over TLS"
-show -o "$dir/file" -w '%{size_download} bytes in %{time_total} s, %{speed_download} bytes a second\n' "$https/bytes/67108864"
+show -o "$dir/file" -w '%{size_download} bytes in %{time_total} s, %{speed_download} bytes a second\n' \
+    "$https/bytes/67108864"
 sum=$(sha256sum "$dir/file" | cut -d ' ' -f 1)
 echo "   sha256 $sum"
 expect "$sum" 53b11a4d39e27d1c8fc547a09857f1987f3988c618452bf41e62eebf32224ee2 # of the origin's pattern

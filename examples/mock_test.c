@@ -1,5 +1,5 @@
-/* A test of one's own code over tern, without a network: a function that asks an API and tries again, and what it does when
- * the API is busy, answers nonsense or is not there. The backoff of its retries takes virtual time only.
+/* A test of one's own code over tern, without a network: a function that asks an API and tries again, and what it does
+ * when the API is busy, answers nonsense or is not there. The backoff of its retries takes virtual time only.
  *
  *     cc mock_test.c $(pkg-config --cflags --libs tern cmocka) -o mock_test && ./mock_test */
 #include <tern/mock.h>

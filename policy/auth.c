@@ -119,8 +119,8 @@ enum tern_error tern_auth_choose(const struct tern_field *fields, size_t count, 
 
 /* ---- spaces ---- */
 
-/* The part of path that a URI of the domain list speaks of: a space that its own path is not within would never be found.
- * What is relative to the path is left out. */
+/* The part of path that a URI of the domain list speaks of: a space that its own path is not within would never be
+ * found. What is relative to the path is left out. */
 static struct tern_str within(struct tern_str uri, struct tern_str origin, struct tern_str path)
 {
     if (uri.len >= origin.len && tern_bytes_ieq(uri.ptr, origin.ptr, origin.len))

@@ -1,4 +1,5 @@
-/* policy/breaker.h - whether an origin that kept failing is asked (Nygard, "Release It!", 2007). Pure: the time comes in.
+/* policy/breaker.h - whether an origin that kept failing is asked (Nygard, "Release It!", 2007). Pure: the time comes
+ * in.
  *
  *     CLOSED --failures in a row, or their share of a window--> OPEN --open_ns--> HALF_OPEN --probes did well--> CLOSED
  *                                                                 ^-------------------+ one did not */

@@ -21,7 +21,8 @@ struct tern_auth_param {
     bool is_quoted;
 };
 
-/* Takes the next challenge off *rest. False: there is none, or what stands there cannot be read; *rest is then empty. */
+/* Takes the next challenge off *rest. False: there is none, or what stands there cannot be read; *rest is then
+ * empty. */
 bool tern_challenge_next(struct tern_str *rest, struct tern_challenge *out);
 
 /* Takes the next "name=value" off *rest, commas before it too. False: *rest is empty, or what stands there is something

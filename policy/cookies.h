@@ -1,8 +1,8 @@
-/* policy/cookies.h - the cookie store of RFC 6265bis (5.7 and 5.8). Pure: the time comes in, as seconds since 1970. Hosts
- * are normalised (base/host.h).
+/* policy/cookies.h - the cookie store of RFC 6265bis (5.7 and 5.8). Pure: the time comes in, as seconds since 1970.
+ * Hosts are normalised (base/host.h).
  *
- * Cookies lie with the site of their domain (policy/suffix.h), and only those of a host's own site are ever looked at: so
- * none crosses a public suffix, whatever its domain says. That is narrower than the RFC, which asks only whether the
+ * Cookies lie with the site of their domain (policy/suffix.h), and only those of a host's own site are ever looked at:
+ * so none crosses a public suffix, whatever its domain says. That is narrower than the RFC, which asks only whether the
  * domain itself is one.
  *
  * 1. No two cookies have the same name, domain, reach (host-only or not) and path.
@@ -16,8 +16,8 @@
 #include "base/url.h"
 #include "policy/set_cookie.h"
 
-/* The RFC wants at least 50 of a domain and 3,000 (6.1); browsers keep as many as these. With 6 KiB each at the very most
- * a full store has 18 MiB. */
+/* The RFC wants at least 50 of a domain and 3,000 (6.1); browsers keep as many as these. With 6 KiB each at the very
+ * most a full store has 18 MiB. */
 #define TERN_COOKIES_SITE_MAX 180
 #define TERN_COOKIES_MAX 3000
 
@@ -54,8 +54,8 @@ struct tern_cookies_question {
     int64_t now_s;
 };
 
-/* Appends what is sent to the URL (5.8.3), joined with what stands there: at most TERN_COOKIES_SENT_MAX bytes, those beyond
- * are left out.
+/* Appends what is sent to the URL (5.8.3), joined with what stands there: at most TERN_COOKIES_SENT_MAX bytes, those
+ * beyond are left out.
  * Errors: TERN_ENOMEM, TERN_ELIMIT (of out). */
 TERN_MUST_USE enum tern_error tern_cookies_send(struct tern_cookies *cookies, const struct tern_cookies_question *q,
                                                 struct tern_buf *out);
@@ -90,8 +90,8 @@ static inline struct tern_cookie *tern_cookie_of_order(const struct tern_list *n
     return TERN_CONTAINER_OF(node, struct tern_cookie, ordered);
 }
 
-/* Keeps a copy of model, whose views may point anywhere, in place of the same cookie, and forgets what there is too much
- * of. host is the domain's. Errors: TERN_ENOMEM; nothing has changed. */
+/* Keeps a copy of model, whose views may point anywhere, in place of the same cookie, and forgets what there is too
+ * much of. host is the domain's. Errors: TERN_ENOMEM; nothing has changed. */
 TERN_MUST_USE enum tern_error tern_cookies_keep(struct tern_cookies *cookies, const struct tern_host *host,
                                                 const struct tern_cookie *model, int64_t now_s);
 

@@ -1,8 +1,9 @@
-/* policy/digest.h - Digest authentication (RFC 7616), and what RFC 2617 left of it on servers: no qop, no algorithm. Pure:
- * the hashes and the client's nonce come in.
+/* policy/digest.h - Digest authentication (RFC 7616), and what RFC 2617 left of it on servers: no qop, no algorithm.
+ * Pure: the hashes and the client's nonce come in.
  *
- * Algorithms are MD5 and SHA-256, each with -sess too. SHA-512-256 is not answered: few servers have it, and those follow
- * either FIPS 180-4 or the example of RFC 7616 3.9.2, which is something else (its errata). rspauth is not looked at. */
+ * Algorithms are MD5 and SHA-256, each with -sess too. SHA-512-256 is not answered: few servers have it, and those
+ * follow either FIPS 180-4 or the example of RFC 7616 3.9.2, which is something else (its errata). rspauth is not
+ * looked at. */
 #ifndef TERN_POLICY_DIGEST_H
 #define TERN_POLICY_DIGEST_H
 
@@ -35,8 +36,8 @@ struct tern_digest {
 void tern_digest_init(struct tern_digest *digest);
 void tern_digest_deinit(struct tern_digest *digest);
 
-/* Reads a challenge whose scheme is Digest. What digest held is gone. Errors: TERN_EPROTO (it cannot be answered: *reason
- * says why, static text), TERN_ENOMEM. */
+/* Reads a challenge whose scheme is Digest. What digest held is gone. Errors: TERN_EPROTO (it cannot be answered:
+ * *reason says why, static text), TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_digest_read(struct tern_digest *digest, const struct tern_challenge *challenge,
                                                const char **reason);
 
@@ -51,8 +52,8 @@ struct tern_digest_request {
     uint32_t nc;            /* 1 for the nonce's first use, and never the same again */
 };
 
-/* Appends the value of an Authorization field. Errors: TERN_EFIELD (something in the challenge or the name cannot stand in
- * a field), TERN_ELIMIT, TERN_ENOMEM. */
+/* Appends the value of an Authorization field. Errors: TERN_EFIELD (something in the challenge or the name cannot stand
+ * in a field), TERN_ELIMIT, TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_digest_answer(const struct tern_digest *digest,
                                                  const struct tern_digest_request *request,
                                                  const struct tern_digest_hashes *hashes, struct tern_buf *out);

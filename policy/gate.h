@@ -1,4 +1,5 @@
-/* policy/gate.h - whether a URL, and then an address, is one that a client may go to. Pure, but for the user's function.
+/* policy/gate.h - whether a URL, and then an address, is one that a client may go to. Pure, but for the user's
+ * function.
  */
 #ifndef TERN_POLICY_GATE_H
 #define TERN_POLICY_GATE_H

@@ -1,8 +1,8 @@
 /* policy/hsts.h - HTTP Strict Transport Security (RFC 6797): which hosts are to be asked over TLS alone. Pure: the time
  * comes in, as seconds since 1970. Hosts are normalised, so that no spelling gets past (base/host.h).
  *
- * As text the list is in the format that curl reads and writes: a line "[.]host "YYYYMMDD HH:MM:SS"" each, with a dot where
- * hosts below it are meant too. */
+ * As text the list is in the format that curl reads and writes: a line "[.]host "YYYYMMDD HH:MM:SS"" each, with a dot
+ * where hosts below it are meant too. */
 #ifndef TERN_POLICY_HSTS_H
 #define TERN_POLICY_HSTS_H
 

@@ -23,8 +23,8 @@ TERN_MUST_USE enum tern_error tern_match_parse(struct tern_match *out, struct te
 
 bool tern_match_host(const struct tern_match *match, const struct tern_host *host);
 
-/* Of two patterns that match a host the one with the higher rank is the more specific: a host, then the longest part of a
- * name, then the narrowest network, then "*". */
+/* Of two patterns that match a host the one with the higher rank is the more specific: a host, then the longest part of
+ * a name, then the narrowest network, then "*". */
 uint32_t tern_match_rank(const struct tern_match *match);
 
 /* Whether a and b agree in their first bits. */

@@ -1,13 +1,13 @@
-/* policy/netrc.h - names and passwords by host, from a file as ftp(1), GNU inetutils and curl read it. Pure: the text comes
- * in.
+/* policy/netrc.h - names and passwords by host, from a file as ftp(1), GNU inetutils and curl read it. Pure: the text
+ * comes in.
  *
  *     machine HOST login NAME password PASSWORD [account ACCOUNT] [macdef NAME ... an empty line]
  *     default login NAME password PASSWORD
  *
- * Words are separated by blanks and line ends; one that starts with '"' goes on to the next '"' on its line, with \n, \r, \t,
- * \" and \\ in it; '#' where a keyword may stand begins a comment. Hosts are compared normalised and whole. Of several
- * entries that fit the first one holds, "default" stands behind all. One with a password and no login has an empty name, as
- * some tokens want it; one with neither says that there is nothing for its host. */
+ * Words are separated by blanks and line ends; one that starts with '"' goes on to the next '"' on its line, with \n,
+ * \r, \t, \" and \\ in it; '#' where a keyword may stand begins a comment. Hosts are compared normalised and whole. Of
+ * several entries that fit the first one holds, "default" stands behind all. One with a password and no login has an
+ * empty name, as some tokens want it; one with neither says that there is nothing for its host. */
 #ifndef TERN_POLICY_NETRC_H
 #define TERN_POLICY_NETRC_H
 

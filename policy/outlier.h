@@ -1,6 +1,7 @@
-/* policy/outlier.h - which of an origin's addresses are set aside since they keep failing, while the others do well. Pure:
- * the time comes in. After Envoy's outlier detection ("consecutive 5xx": so many in a row, a base time that grows with
- * each ejection, and a share of the hosts that stays whatever happens); here the time doubles, and half of them stay. */
+/* policy/outlier.h - which of an origin's addresses are set aside since they keep failing, while the others do well.
+ * Pure: the time comes in. After Envoy's outlier detection ("consecutive 5xx": so many in a row, a base time that grows
+ * with each ejection, and a share of the hosts that stays whatever happens); here the time doubles, and half of them
+ * stay. */
 #ifndef TERN_POLICY_OUTLIER_H
 #define TERN_POLICY_OUTLIER_H
 
@@ -44,8 +45,8 @@ enum tern_outlier_verdict {
     TERN_OUTLIER_STILL /* it has failed again meanwhile: what goes to it yet should not */
 };
 
-/* An attempt at the address has ended well or badly. Unless NONE *until_ns says how long it is set aside. Without memory a
- * failure is forgotten. config has its defaults filled in. */
+/* An attempt at the address has ended well or badly. Unless NONE *until_ns says how long it is set aside. Without
+ * memory a failure is forgotten. config has its defaults filled in. */
 enum tern_outlier_verdict tern_outliers_note(const struct tern_breaker *config, struct tern_outliers *outliers,
                                              const struct tern_outlier_note *note, uint64_t *until_ns);
 

@@ -1,8 +1,9 @@
-/* policy/rate.h - when the next call to a host may start: the generic cell rate algorithm (ITU-T I.371), which is a token
- * bucket without a bucket: one time per host says all. Pure: the time comes in.
+/* policy/rate.h - when the next call to a host may start: the generic cell rate algorithm (ITU-T I.371), which is a
+ * token bucket without a bucket: one time per host says all. Pure: the time comes in.
  *
- * Only calls that start count. Those that must wait stand in line, which is the caller's to keep; when its first may start
- * is asked anew each time, so who gives up costs nobody anything and what the host says holds for the whole line. */
+ * Only calls that start count. Those that must wait stand in line, which is the caller's to keep; when its first may
+ * start is asked anew each time, so who gives up costs nobody anything and what the host says holds for the whole
+ * line. */
 #ifndef TERN_POLICY_RATE_H
 #define TERN_POLICY_RATE_H
 

@@ -1,4 +1,5 @@
-/* policy/redirect.h - whether a response is a redirect that is followed, and with what (RFC 9110 15.4 and 10.2.2). Pure.
+/* policy/redirect.h - whether a response is a redirect that is followed, and with what (RFC 9110 15.4 and 10.2.2).
+ * Pure.
  */
 #ifndef TERN_POLICY_REDIRECT_H
 #define TERN_POLICY_REDIRECT_H

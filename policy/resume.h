@@ -1,12 +1,13 @@
-/* policy/resume.h - whether a body that broke off can be gone on with: by Range, under If-Range (RFC 9110 13.1.5, 14.2).
- * Pure. */
+/* policy/resume.h - whether a body that broke off can be gone on with: by Range, under If-Range (RFC 9110 13.1.5,
+ * 14.2). Pure. */
 #ifndef TERN_POLICY_RESUME_H
 #define TERN_POLICY_RESUME_H
 
 #include "base/str.h"
 #include "tern/policy.h"
 
-/* So much later than Last-Modified must Date be for that to be strong, since their clocks may differ (RFC 9110 8.8.2.2). */
+/* So much later than Last-Modified must Date be for that to be strong, since their clocks may differ (RFC 9110
+ * 8.8.2.2). */
 #define TERN_RESUME_DATE_GAP_S 60
 
 /* What names one and the same body. */

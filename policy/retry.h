@@ -1,7 +1,7 @@
 /* policy/retry.h - whether a call is tried again, and after how long. Pure: the time and the dice come in.
  *
- * The budget bounds how many of a client's calls are in a retry at a time, as a share of its live ones, so that an outage
- * is not answered with a storm (the rule is Envoy's: "retry budget" of its circuit breakers). */
+ * The budget bounds how many of a client's calls are in a retry at a time, as a share of its live ones, so that an
+ * outage is not answered with a storm (the rule is Envoy's: "retry budget" of its circuit breakers). */
 #ifndef TERN_POLICY_RETRY_H
 #define TERN_POLICY_RETRY_H
 

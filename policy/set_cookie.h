@@ -26,8 +26,8 @@ TERN_MUST_USE const char *tern_set_cookie_parse(struct tern_set_cookie *out, str
 /* A control character but the tab. */
 bool tern_cookie_has_control(struct tern_str s);
 
-/* What every cookie must be, wherever it comes from: of bytes that a file and a field can hold, not too long, not empty.
- * NULL, or why not: static text. */
+/* What every cookie must be, wherever it comes from: of bytes that a file and a field can hold, not too long, not
+ * empty. NULL, or why not: static text. */
 TERN_MUST_USE const char *tern_cookie_refuses(struct tern_str name, struct tern_str value);
 
 /* What its name promises (5.7, steps 20 and 21). Likewise. */

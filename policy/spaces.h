@@ -1,6 +1,6 @@
-/* policy/spaces.h - what a client remembers of the servers that asked it for credentials: the parts of an origin that they
- * protect (RFC 9110 11.5), and how. So the next call there is not asked again. Pure: no time is in it, since a nonce's
- * age is the server's to judge. Bounded, the least lately used goes first. No secret is kept here. */
+/* policy/spaces.h - what a client remembers of the servers that asked it for credentials: the parts of an origin that
+ * they protect (RFC 9110 11.5), and how. So the next call there is not asked again. Pure: no time is in it, since a
+ * nonce's age is the server's to judge. Bounded, the least lately used goes first. No secret is kept here. */
 #ifndef TERN_POLICY_SPACES_H
 #define TERN_POLICY_SPACES_H
 
@@ -37,13 +37,13 @@ struct tern_spaces {
 void tern_spaces_init(struct tern_spaces *spaces, struct tern_hash_seed seed);
 void tern_spaces_deinit(struct tern_spaces *spaces);
 
-/* The space that a path is in, the narrowest of several, or NULL. who is origin and user, as one text. Borrowed until the
- * next call that adds or forgets. */
+/* The space that a path is in, the narrowest of several, or NULL. who is origin and user, as one text. Borrowed until
+ * the next call that adds or forgets. */
 struct tern_space *tern_spaces_find(struct tern_spaces *spaces, struct tern_str who, struct tern_str path);
 
 /* A server has asked for credentials in the space that starts with path: digest is its challenge, which is taken (the
- * caller's is empty then), or NULL for Basic. What was known of that space is gone, but not the count of a nonce that is
- * still the same. NULL: out of memory. */
+ * caller's is empty then), or NULL for Basic. What was known of that space is gone, but not the count of a nonce that
+ * is still the same. NULL: out of memory. */
 TERN_MUST_USE struct tern_space *tern_spaces_note(struct tern_spaces *spaces, struct tern_str who, struct tern_str path,
                                                   struct tern_digest *digest);
 

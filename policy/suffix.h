@@ -6,7 +6,8 @@
 
 #include "base/url.h"
 
-/* Whether anybody may have a name below it: "com", "co.uk", "github.io", and every name of one label. Not an address. */
+/* Whether anybody may have a name below it: "com", "co.uk", "github.io", and every name of one label. Not an
+ * address. */
 bool tern_suffix_is_public(const struct tern_host *host);
 
 /* The registrable domain that host is part of, "example.co.uk"; an address or a public suffix is its own. Borrows. */

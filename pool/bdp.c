@@ -48,8 +48,8 @@ static void rest(struct tern_bdp *bdp, uint64_t now_ns, uint64_t round_trip_ns)
     bdp->due_ns = tern_u64_add_sat(now_ns, bdp->rest_ns);
 }
 
-/* Four times as wide, since the next sample that can tell ends two round trips from now; more where several streams have
- * shown that they need it. */
+/* Four times as wide, since the next sample that can tell ends two round trips from now; more where several streams
+ * have shown that they need it. */
 static uint32_t wider(const struct tern_bdp *bdp, uint64_t sample)
 {
     uint64_t wanted = sample / 2 > bdp->window_bytes ? sample : 2 * (uint64_t)bdp->window_bytes;

@@ -651,8 +651,9 @@ static void calm(struct tern_conn *conn)
     tern_h2_calm(&conn->h2->codec);
 }
 
-/* h2: how much the path brings in a round trip, and so how wide the window has to be. Its PINGs are of the same ration as
- * those that ask whether the peer lives: the codec sends none while one is unanswered or before a message has come. */
+/* h2: how much the path brings in a round trip, and so how wide the window has to be. Its PINGs are of the same ration
+ * as those that ask whether the peer lives: the codec sends none while one is unanswered or before a message has
+ * come. */
 static void measure(struct tern_conn *conn, size_t bytes)
 {
     tern_bdp_arrived(&conn->h2->bdp, bytes);

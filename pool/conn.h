@@ -6,8 +6,8 @@
  *
  *  1. DIALLING belongs to its dial (pool/dial.h) until it is ready; from IDLE on it belongs to its bucket.
  *  2. Only the pump calls feed and pull, and never from inside itself.
- *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away; or its peer is
- *     asked whether it lives, after the last of them gave up waiting.
+ *     ACTIVE has at least one exchange, or had one until its pump, which is due, puts the connection away; or its peer
+ *     is asked whether it lives, after the last of them gave up waiting.
  *  3. An idle connection holds no buffers and stays watched: HTTP/1.1 closes on whatever arrives, HTTP/2 answers what
  *     keeps a connection and closes on a goodbye.
  *  4. CLOSED is final. The memory goes with the graveyard. */
@@ -19,8 +19,8 @@
 #include "pool/pool.h"
 #include "proto/h1.h"
 
-/* One read takes no more. Of HTTP/1.1 what a paused call may not take yet waits in the connection's stash; HTTP/2's peers
- * send what a window was opened for, and bulk costs a fourth of the system calls. */
+/* One read takes no more. Of HTTP/1.1 what a paused call may not take yet waits in the connection's stash; HTTP/2's
+ * peers send what a window was opened for, and bulk costs a fourth of the system calls. */
 #define TERN_CONN_READ_H1_BYTES ((size_t)64 << 10)
 #define TERN_CONN_READ_H2_BYTES ((size_t)256 << 10)
 

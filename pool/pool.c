@@ -58,8 +58,8 @@ static void keep(struct tern_pool *pool, struct tern_conn *conn)
         tern_pool_evict(pool);
 }
 
-/* How well a connection serves an exchange that is to be apart from another: on a connection of its own, better still to
- * another address. */
+/* How well a connection serves an exchange that is to be apart from another: on a connection of its own, better still
+ * to another address. */
 static int distance(const struct tern_conn *conn, const struct tern_exchange *from)
 {
     if (from == NULL || from->conn == NULL)
@@ -182,8 +182,8 @@ static struct tern_exchange *first_waiter(const struct tern_conn *conn)
     return exchange;
 }
 
-/* Gives the waiter the connection, which dial, if not NULL, has brought it. Its own dial goes on for another waiter, or for
- * the pool. */
+/* Gives the waiter the connection, which dial, if not NULL, has brought it. Its own dial goes on for another waiter, or
+ * for the pool. */
 static void serve(struct tern_exchange *exchange, struct tern_conn *conn, const struct tern_dial_report *dial)
 {
     (void)tern_waiters_remove(exchange);
@@ -630,8 +630,8 @@ void tern_pool_check(const struct tern_pool *pool)
         const struct tern_bucket *bucket = TERN_CONTAINER_OF(node, struct tern_bucket, hash);
 
         TERN_ASSERT(bucket->connection_count > 0 || !tern_list_is_empty(&bucket->waiters) || tern_warm_is_due(bucket));
-        /* Not the other way round: what the bucket spoke may be forgotten for another's sake, and one dial is enough again
-         * for who has its turn already. */
+        /* Not the other way round: what the bucket spoke may be forgotten for another's sake, and one dial is enough
+         * again for who has its turn already. */
         TERN_ASSERT(tern_list_is_linked(&bucket->hungry_node) || !tern_waiters_are_hungry(bucket));
         TERN_ASSERT(tern_list_is_linked(&bucket->crowded_node) == (bucket->crowd.count > 0));
         connections += bucket->connection_count;

@@ -79,7 +79,8 @@ struct tern_pool_seams {
 };
 
 /* Checks and copies config (NULL: all defaults). On success *out has one reference. base is the profile whose
- * resolver and name cache it shares; with NULL it has its own, made by seams. Errors: TERN_ECONFIG with the field, the value and the rule in why; TERN_ENOMEM. */
+ * resolver and name cache it shares; with NULL it has its own, made by seams. Errors: TERN_ECONFIG with the field, the
+ * value and the rule in why; TERN_ENOMEM. */
 TERN_MUST_USE enum tern_error tern_profile_new(struct tern_engine *engine, const struct tern_client_config *config,
                                                struct tern_profile *base, const struct tern_pool_seams *seams,
                                                struct tern_profile **out, struct tern_fault *why);

@@ -1,9 +1,9 @@
 /* pool/retire.h - connections follow their name, and leave addresses that are set aside.
  *
- * A bucket knows when the answer that gave its connections their addresses is to be looked at again. The first call that
- * takes one of them after that starts a lookup, which holds up nobody: the call goes on. Once the TTL has ended and a
- * new answer is there, connections to addresses that it does not have retire: idle ones close, others finish what they
- * carry and take nothing new. Where the lookup fails, or gives a stale answer, they stay.
+ * A bucket knows when the answer that gave its connections their addresses is to be looked at again. The first call
+ * that takes one of them after that starts a lookup, which holds up nobody: the call goes on. Once the TTL has ended
+ * and a new answer is there, connections to addresses that it does not have retire: idle ones close, others finish what
+ * they carry and take nothing new. Where the lookup fails, or gives a stale answer, they stay.
  *
  * The same lookup keeps the name's answer fresh in the cache while calls come (see dns/dns.h). Without calls nothing
  * is asked, and no timer runs. */

@@ -60,8 +60,8 @@ struct tern_exchange {
     uint32_t window_bytes;
     uint32_t window_bytes_max; /* what it may be raised to; window_bytes: it stays */
     bool is_fresh;             /* take no pooled connection (outgoing.close leaves none) */
-    /* One under way that this repeats, or NULL: read by start alone, which prefers a connection other than its, to another
-     * address, and where none is ready or can be dialled refuses. */
+    /* One under way that this repeats, or NULL: read by start alone, which prefers a connection other than its, to
+     * another address, and where none is ready or can be dialled refuses. */
     const struct tern_exchange *apart_from;
 
     /* The transport's own. */

@@ -4,8 +4,8 @@
  * the codec tells each stream what happened through the stream's events. One codec is one connection.
  *
  * Requirements
- *  1. feed and pull may be called with any split of the bytes: all splits give the same events. (Only how much of a body
- *     comes before an error in it may differ.)
+ *  1. feed and pull may be called with any split of the bytes: all splits give the same events. (Only how much of a
+ *     body comes before an error in it may differ.)
  *  2. An event may call cancel, credit and body_ready of any stream of the codec, its own included, but neither feed,
  *     pull nor deinit. (The pump sees to that: user code runs below it.)
  *  3. After on_end or on_error the codec has forgotten the stream: its storage may be freed or used again.
@@ -104,7 +104,8 @@ struct tern_codec_ops {
     void (*continue_body)(struct tern_codec *codec, struct tern_stream *stream);
     /* message->priority is another than when the stream was submitted. h1: nothing can be said any more. */
     void (*priority_changed)(struct tern_codec *codec, struct tern_stream *stream);
-    /* Whether feed has use for bytes now: false while the only stream of an h1 connection takes none, and when closed. */
+    /* Whether feed has use for bytes now: false while the only stream of an h1 connection takes none, and when
+     * closed. */
     bool (*wants_input)(const struct tern_codec *codec);
     /* How many more streams it takes now. */
     uint32_t (*capacity)(const struct tern_codec *codec);

@@ -1,5 +1,5 @@
-/* proto/decode.h - content codings undone (RFC 9110 8.4): bytes of a body as they came in, the content out, a piece at a
- * time. Pure: no clock, no loop.
+/* proto/decode.h - content codings undone (RFC 9110 8.4): bytes of a body as they came in, the content out, a piece at
+ * a time. Pure: no clock, no loop.
  *
  *     tern_decoder_new(&decoder, fields, count, &limits, &ledger, &why);    // NULL: the body stands as it comes
  *     do {
@@ -39,10 +39,10 @@ TERN_MUST_USE enum tern_error tern_decoder_new(struct tern_decoder **out, const 
 /* NULL is ignored. */
 void tern_decoder_free(struct tern_decoder *decoder);
 
-/* Takes from in (which may be empty) what it can use and gives up to max (not 0) bytes of content, borrowed until the next step. None does not
- * mean that there are no more to come: is_drained says so.
- * Errors: TERN_EDECODE (what came is malformed, grows beyond ratio_max, or goes on behind its end), TERN_ELIMIT (no room in
- * the ledger), TERN_ENOMEM. After one the decoder is of no use. */
+/* Takes from in (which may be empty) what it can use and gives up to max (not 0) bytes of content, borrowed until the
+ * next step. None does not mean that there are no more to come: is_drained says so.
+ * Errors: TERN_EDECODE (what came is malformed, grows beyond ratio_max, or goes on behind its end), TERN_ELIMIT (no
+ * room in the ledger), TERN_ENOMEM. After one the decoder is of no use. */
 TERN_MUST_USE enum tern_error tern_decoder_step(struct tern_decoder *decoder, struct tern_str *in, size_t max,
                                                 struct tern_str *out, struct tern_fault *why);
 

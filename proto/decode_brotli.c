@@ -1,4 +1,5 @@
-/* br (RFC 7932) by libbrotlidec. Its "large window" extension stays off: 16 MiB is the most that a stream may ask for. */
+/* br (RFC 7932) by libbrotlidec. Its "large window" extension stays off: 16 MiB is the most that a stream may ask
+ * for. */
 #include <brotli/decode.h>
 
 #include "base/str.h"

@@ -71,8 +71,8 @@ static int pull_length(struct tern_h1 *h1, struct iovec *pieces)
     }
 }
 
-/* RFC 9112 7.1. A chunk is what the source lends when it is begun; behind the last one, which is empty, the trailers stand
- * where the head stood before. */
+/* RFC 9112 7.1. A chunk is what the source lends when it is begun; behind the last one, which is empty, the trailers
+ * stand where the head stood before. */
 static void begin_chunk(struct tern_h1 *h1, size_t len)
 {
     bool has_trailers = h1->stream->message->trailer_count != 0;

@@ -79,8 +79,8 @@ struct tern_h2_stream *tern_h2_look_up(struct tern_h2 *h2, int32_t id)
     return h2->last;
 }
 
-/* What is in the out buffer goes out, whatever becomes of its stream: later heads are compressed against it. So it counts
- * as sent. */
+/* What is in the out buffer goes out, whatever becomes of its stream: later heads are compressed against it. So it
+ * counts as sent. */
 static void count_framed(const struct tern_h2 *h2, const struct tern_h2_stream *s)
 {
     if (h2->out.bytes.len != 0) {
@@ -139,9 +139,9 @@ void tern_h2_fail_stream(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t 
 
 /* ---- what is kept ---- */
 
-/* Opens a window again, of which the peer could have free_bytes, by those of them that it does not know of (negative: it
- * knows of more). A quarter is worth a frame: so three quarters are always the peer's. (nghttp2's own half would make that
- * one half.) */
+/* Opens a window again, of which the peer could have free_bytes, by those of them that it does not know of (negative:
+ * it knows of more). A quarter is worth a frame: so three quarters are always the peer's. (nghttp2's own half would
+ * make that one half.) */
 static void give_back(struct tern_h2 *h2, int32_t id, int64_t back, int64_t free_bytes)
 {
     if (back > 0 && back >= free_bytes / 4 &&

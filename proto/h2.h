@@ -17,8 +17,8 @@
  *
  * The connection's own state (enum tern_codec_state) only moves on: OPEN -> DRAIN -> CLOSED.
  *
- * Extended CONNECT (RFC 8441), which asks for a byte stream in both directions, is not spoken, and nothing stands in its
- * way: the gate (proto/request.h) would let CONNECT through with a protocol, fill_nv add :protocol once the peer's
+ * Extended CONNECT (RFC 8441), which asks for a byte stream in both directions, is not spoken, and nothing stands in
+ * its way: the gate (proto/request.h) would let CONNECT through with a protocol, fill_nv add :protocol once the peer's
  * ENABLE_CONNECT_PROTOCOL has come, and the body source and on_body carry the bytes as they do for any upload.
  *
  * Flow control: the connection's window is given back as bytes arrive, so that no stream can hold up another; a
@@ -32,8 +32,8 @@
  *  1. Every open stream has codec_data, and what it points to points back.
  *  2. CLOSED has no open stream.
  *  3. Bytes are kept only for a stream that may not have them yet, and never more than its window.
- *  4. In the ledger stand, for this connection: held, what is kept for all streams; promised, window less debt. The debt
- *     is not more than what is kept.
+ *  4. In the ledger stand, for this connection: held, what is kept for all streams; promised, window less debt. The
+ *     debt is not more than what is kept.
  *  5. Every mark in the out buffer lies in front of the next and behind what was written. */
 #ifndef TERN_PROTO_H2_H
 #define TERN_PROTO_H2_H
@@ -62,12 +62,12 @@ struct nghttp2_session;
  * DATA frame that was sent two, since a peer that takes an upload answers it with WINDOW_UPDATE. */
 #define TERN_H2_NUISANCE_MAX 1000
 
-/* HEADERS and DATA for streams that are over, between two calls of tern_h2_calm. After a cancel a window's worth of them
- * is no fault of the peer's, so many more are allowed. */
+/* HEADERS and DATA for streams that are over, between two calls of tern_h2_calm. After a cancel a window's worth of
+ * them is no fault of the peer's, so many more are allowed. */
 #define TERN_H2_LATE_MAX (64u << 10)
 
-/* CONTINUATION frames of one head, each of 16 KiB unless the peer wants to be a nuisance. (nghttp2's own limit, of 8, counts
- * by how the bytes happen to be split, so it is set out of the way.) */
+/* CONTINUATION frames of one head, each of 16 KiB unless the peer wants to be a nuisance. (nghttp2's own limit, of 8,
+ * counts by how the bytes happen to be split, so it is set out of the way.) */
 #define TERN_H2_CONTINUATIONS_MAX 32
 
 /* Acknowledgements, and frames altogether, that wait for a peer that does not read. */
@@ -143,8 +143,8 @@ struct tern_h2_out {
 
 #define TERN_H2_BLOCK_CLASSES 6 /* of 64, 128, ... 2048 bytes */
 
-/* What connections and streams leave behind for the next ones, so that warm requests allocate nothing. Caller's storage;
- * one thread; outlives the codecs made with it. Zero is empty. */
+/* What connections and streams leave behind for the next ones, so that warm requests allocate nothing. Caller's
+ * storage; one thread; outlives the codecs made with it. Zero is empty. */
 struct tern_h2_spares {
     struct tern_h2_stream *streams;
     uint32_t stream_count;
@@ -218,9 +218,9 @@ struct tern_h2 {
     bool is_alien;      /* the peer's first bytes are not HTTP/2 */
 };
 
-/* A codec for a new connection, in caller's storage. limits is copied, spares and ledger are borrowed. window_bytes (at most 2^31 - 1,
- * more than 0) is announced for every stream; a stream whose own window is larger gets the rest once it is sent and the
- * announcement acknowledged.
+/* A codec for a new connection, in caller's storage. limits is copied, spares and ledger are borrowed. window_bytes (at
+ * most 2^31 - 1, more than 0) is announced for every stream; a stream whose own window is larger gets the rest once it
+ * is sent and the announcement acknowledged.
  * Preface and SETTINGS are in the first pull. Errors: TERN_ENOMEM; then nothing is to be given back.
  * deinit (codec->ops) gives back all, without an event. */
 TERN_MUST_USE enum tern_error tern_h2_init(struct tern_h2 *h2, const struct tern_codec_limits *limits,
@@ -235,8 +235,8 @@ static inline bool tern_h2_ping_unanswered(const struct tern_h2 *h2)
     return h2->pings_sent != h2->pings_acked;
 }
 
-/* Whether a PING may be queued: none is unanswered, and HEADERS or DATA have come since the last one, which some servers
- * want to see. */
+/* Whether a PING may be queued: none is unanswered, and HEADERS or DATA have come since the last one, which some
+ * servers want to see. */
 static inline bool tern_h2_may_ping(const struct tern_h2 *h2)
 {
     return h2->pings_sent == 0 || (!tern_h2_ping_unanswered(h2) && h2->heard > h2->heard_at_ping);
@@ -245,8 +245,8 @@ static inline bool tern_h2_may_ping(const struct tern_h2 *h2)
 /* A second has passed: the allowances against floods are whole again. */
 void tern_h2_calm(struct tern_h2 *h2);
 
-/* Raises a stream's window, or with NULL the connection's, to bytes (at most 2^31 - 1); the connection's no further than
- * the ledger has room. Never lowers it. */
+/* Raises a stream's window, or with NULL the connection's, to bytes (at most 2^31 - 1); the connection's no further
+ * than the ledger has room. Never lowers it. */
 void tern_h2_widen(struct tern_h2 *h2, struct tern_stream *stream, uint32_t bytes);
 
 /* Says goodbye: GOAWAY is in the next pull, no stream is taken any more, those that are open finish. */

@@ -19,16 +19,16 @@ void tern_h2_set_send(struct tern_h2_stream *s, enum tern_h2_send next);
 void tern_h2_set_receive(struct tern_h2_stream *s, enum tern_h2_receive next);
 void tern_h2_set_state(struct tern_h2 *h2, enum tern_codec_state next);
 
-/* The stream that is called id, unless nghttp2 has closed it or it is forgotten. Callbacks ask for the same one again and
- * again. */
+/* The stream that is called id, unless nghttp2 has closed it or it is forgotten. Callbacks ask for the same one again
+ * and again. */
 struct tern_h2_stream *tern_h2_look_up(struct tern_h2 *h2, int32_t id);
 static inline struct tern_h2_stream *tern_h2_find(struct tern_h2 *h2, int32_t id)
 {
     return h2->last != NULL && h2->last->id == id ? h2->last : tern_h2_look_up(h2, id);
 }
 
-/* No event comes for the stream any more. code: what RST_STREAM says; TERN_H2_NO_RESET: none is needed. The memory stays
- * until the codec's function that is on the stack returns. */
+/* No event comes for the stream any more. code: what RST_STREAM says; TERN_H2_NO_RESET: none is needed. The memory
+ * stays until the codec's function that is on the stack returns. */
 #define TERN_H2_NO_RESET UINT32_MAX
 void tern_h2_forget(struct tern_h2 *h2, struct tern_h2_stream *s, uint32_t code);
 

@@ -205,7 +205,8 @@ static int on_field(nghttp2_session *session, const nghttp2_frame *frame, nghttp
     return 0;
 }
 
-/* RFC 9113 8.2.1: a field with characters that it may not have makes the answer malformed. nghttp2 would leave it out. */
+/* RFC 9113 8.2.1: a field with characters that it may not have makes the answer malformed. nghttp2 would leave it
+ * out. */
 static int on_invalid_field(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
                             const uint8_t *value, size_t value_len, uint8_t flags, void *user)
 {
@@ -290,8 +291,8 @@ static void refuse(struct tern_h2 *h2, struct tern_h2_stream *s, enum tern_repla
     tern_h2_fail_stream(h2, s, replay == TERN_REPLAY_UNSENT ? NGHTTP2_CANCEL : TERN_H2_NO_RESET, &fault, replay);
 }
 
-/* RFC 9113 6.8. The streams behind the last identifier were not and will not be processed; those that are not framed yet
- * never will be. The rest may finish. */
+/* RFC 9113 6.8. The streams behind the last identifier were not and will not be processed; those that are not framed
+ * yet never will be. The rest may finish. */
 static void take_goaway(struct tern_h2 *h2, const nghttp2_goaway *goaway)
 {
     struct tern_list refused;
@@ -551,8 +552,8 @@ static int begin_frame(struct tern_h2 *h2)
     return count_frame(h2, &hd);
 }
 
-/* Gives nghttp2 what there is of one frame, at most len bytes; returns how many that were, or an error of its kind. Frame
- * headers go in whole: nghttp2's limit on CONTINUATION counts each piece of one. */
+/* Gives nghttp2 what there is of one frame, at most len bytes; returns how many that were, or an error of its kind.
+ * Frame headers go in whole: nghttp2's limit on CONTINUATION counts each piece of one. */
 static ssize_t feed_frame(struct tern_h2 *h2, const uint8_t *data, size_t len)
 {
     size_t n = 0;
@@ -618,8 +619,8 @@ enum tern_error tern_h2_feed(struct tern_codec *codec, const uint8_t *data, size
     if (!h2->is_broken) {
         tern_h2_deliver(h2);
     }
-    /* A peer that broke the protocol is known by the GOAWAY that nghttp2 has for it. Where none can be, requests are left
-     * for the pull, so that what is not written can be sent again. */
+    /* A peer that broke the protocol is known by the GOAWAY that nghttp2 has for it. Where none can be, requests are
+     * left for the pull, so that what is not written can be sent again. */
     if (h2->state != TERN_CODEC_OPEN || nghttp2_session_check_request_allowed(h2->session) == 0) {
         tern_h2_fill(h2);
     }

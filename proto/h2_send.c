@@ -152,8 +152,8 @@ void tern_h2_out_deinit(struct tern_h2_out *out)
     *out = (struct tern_h2_out){0};
 }
 
-/* Makes sure of room for one more frame and its mark. An empty buffer is borrowed from the spares: idle connections have
- * none. */
+/* Makes sure of room for one more frame and its mark. An empty buffer is borrowed from the spares: idle connections
+ * have none. */
 static bool make_room(struct tern_h2 *h2)
 {
     struct tern_h2_out *out = &h2->out;
@@ -227,8 +227,8 @@ static void fail_size(struct tern_h2 *h2, struct tern_h2_stream *s, const char *
     fail_body(h2, s, &fault);
 }
 
-/* What the source lends now; *view is not empty where *got is TERN_READ_DATA. False: the stream is over, since the source
- * failed, or called off its own call, or has more or less than was announced. */
+/* What the source lends now; *view is not empty where *got is TERN_READ_DATA. False: the stream is over, since the
+ * source failed, or called off its own call, or has more or less than was announced. */
 static bool peek(struct tern_h2 *h2, struct tern_h2_stream *s, struct tern_str *view, enum tern_read *got)
 {
     const struct tern_outgoing *message = s->stream->message;
@@ -510,8 +510,8 @@ static ssize_t pack_priority(nghttp2_session *session, uint8_t *out, size_t room
     return (ssize_t)(4 + value.len);
 }
 
-/* Not for a peer that has said it goes by the old scheme (RFC 9218 2.1.1). As an extension: nghttp2_submit_priority_update (seen in 1.52)
- * gives memory of its allocator to free() when memory is short. */
+/* Not for a peer that has said it goes by the old scheme (RFC 9218 2.1.1). As an extension:
+ * nghttp2_submit_priority_update (seen in 1.52) gives memory of its allocator to free() when memory is short. */
 static void tell_priorities(struct tern_h2 *h2)
 {
     bool is_heard = nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES) != 0;

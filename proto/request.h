@@ -29,13 +29,14 @@ TERN_MUST_USE enum tern_error tern_request_field_check(const struct tern_field *
 #define TERN_REQUEST_HEAD_BYTES_MAX (1u << 20)
 
 /* Checks fields that are to be sent as they stand: their names and values once more. *bytes is what they come to on an
- * HTTP/1.1 wire. A list that stays as it is needs that once only: see tern_outgoing.fields_bytes. Errors: TERN_EFIELD. */
+ * HTTP/1.1 wire. A list that stays as it is needs that once only: see tern_outgoing.fields_bytes. Errors:
+ * TERN_EFIELD. */
 TERN_MUST_USE enum tern_error tern_request_fields_check(const struct tern_field *fields, size_t count, size_t *bytes,
                                                         struct tern_fault *fault);
 
 /* Checks the rest: method (a token; not CONNECT, which asks for a tunnel), target (RFC 9112 3.2.1 origin-form, or "*"
- * for OPTIONS), authority (RFC 3986 3.2, without userinfo), the fields by tern_request_fields_check (unless fields_bytes
- * says that they have passed it), and the sum of it all.
+ * for OPTIONS), authority (RFC 3986 3.2, without userinfo), the fields by tern_request_fields_check (unless
+ * fields_bytes says that they have passed it), and the sum of it all.
  * Errors: TERN_EINVAL, TERN_EURL (target, authority), TERN_EFIELD. */
 TERN_MUST_USE enum tern_error tern_request_check(const struct tern_outgoing *message, struct tern_fault *fault);
 
@@ -68,7 +69,8 @@ static inline bool tern_request_is_chunked(const struct tern_outgoing *message)
     return message->body != NULL && (message->body_length == TERN_LENGTH_UNKNOWN || message->trailer_count != 0);
 }
 
-/* Checks the trailers: as fields, that they may stand there (RFC 9110 6.5.1), and the sum of them. Errors: TERN_EFIELD. */
+/* Checks the trailers: as fields, that they may stand there (RFC 9110 6.5.1), and the sum of them. Errors:
+ * TERN_EFIELD. */
 TERN_MUST_USE enum tern_error tern_request_trailers_check(const struct tern_outgoing *message,
                                                           struct tern_fault *fault);
 

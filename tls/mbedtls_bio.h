@@ -65,8 +65,8 @@ TERN_MUST_USE enum tern_flow tern_tls_bio_flush(struct tern_tls_bio *bio);
 TERN_MUST_USE bool tern_tls_bio_park(struct tern_tls_bio *bio);
 
 /* For work that is done elsewhere, in an operation of its own. take moves what has been received to the end of out, if
- * there is nothing after one read of the lower stream; it gives how many bytes, or what recv would where there are none.
- * give takes back, and empties, what was not used. */
+ * there is nothing after one read of the lower stream; it gives how many bytes, or what recv would where there are
+ * none. give takes back, and empties, what was not used. */
 TERN_MUST_USE int tern_tls_bio_take(struct tern_tls_bio *bio, struct tern_buf *out);
 void tern_tls_bio_give(struct tern_tls_bio *bio, struct tern_buf *in);
 

@@ -1,4 +1,5 @@
-/* tls/mbedtls_fault.c - a stream's states, and how it fails: what mbedTLS, the peer and the stream below say, as a fault.
+/* tls/mbedtls_fault.c - a stream's states, and how it fails: what mbedTLS, the peer and the stream below say, as a
+ * fault.
  */
 #include <mbedtls/net_sockets.h>
 

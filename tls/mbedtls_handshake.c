@@ -1,7 +1,7 @@
 /* tls/mbedtls_handshake.c - a handshake, step by step: on the loop, or on a worker.
  *
- * A step is one state of mbedTLS's: it reads or writes one message, and may compute for some milliseconds. Each waits in
- * the engine's queue of slow tasks, so that one is done in a turn and everybody else is served before the next.
+ * A step is one state of mbedTLS's: it reads or writes one message, and may compute for some milliseconds. Each waits
+ * in the engine's queue of slow tasks, so that one is done in a turn and everybody else is served before the next.
  *
  * With handshake threads a step is to take back what a worker has done, to send what it wrote, and to hand it what has
  * come since: bytes in, bytes out. Either way the same code of mbedTLS is judged by judge(), with the same result. */

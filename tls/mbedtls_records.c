@@ -77,7 +77,8 @@ bool tern_tls_records_take(struct tern_tls_record_spares *spares, mbedtls_ssl_co
     return true;
 }
 
-/* A record that was opened and not read to its end, one or a message that came in part, or one that waits to be sent. */
+/* A record that was opened and not read to its end, one or a message that came in part, or one that waits to be
+ * sent. */
 static bool is_in_use(const mbedtls_ssl_context *ssl)
 {
     return !mbedtls_ssl_is_handshake_over((mbedtls_ssl_context *)ssl) || ssl->in_offt != NULL || ssl->in_left != 0 ||

@@ -1,9 +1,10 @@
 /* tls/mbedtls_records.h - the two buffers in which mbedTLS makes and opens records: lent to a stream for an operation.
  *
- * mbedTLS gives each context 16.4 KiB to receive and as much to send, for as long as it lives: two thirds of what an idle
- * TLS connection cost. Nothing is in them between two records but eight bytes that count the records received. So the
- * provider keeps a few pairs, a stream takes one before it asks mbedTLS for anything, and gives it back after that unless
- * a part of a record is in it. The first pair is the one that the handshake was made with: it may run on a worker. */
+ * mbedTLS gives each context 16.4 KiB to receive and as much to send, for as long as it lives: two thirds of what an
+ * idle TLS connection cost. Nothing is in them between two records but eight bytes that count the records received. So
+ * the provider keeps a few pairs, a stream takes one before it asks mbedTLS for anything, and gives it back after that
+ * unless a part of a record is in it. The first pair is the one that the handshake was made with: it may run on a
+ * worker. */
 #ifndef TERN_TLS_MBEDTLS_RECORDS_H
 #define TERN_TLS_MBEDTLS_RECORDS_H
 

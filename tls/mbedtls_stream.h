@@ -9,10 +9,11 @@
  *    from such a handshake under the same session key.
  * 2. ENDED and FAILED are for ever: mbedTLS is asked nothing more. fault tells why in FAILED.
  * 3. session_key and verify stay as they were at the opening.
- * 4. In HANDSHAKE, and where that was closed, home may be ON_WORKER. Then conf, ssl, verify, key_lines and shift are the
- *    worker's: the loop touches none of them, nor what they point into (profile, host, alpn), which nobody changes. The
- *    worker touches nothing else. CLOSED keeps them until the job is back.
- * 5. In OPEN, what can no longer be sent ends only the writing: an answer or a GOAWAY that came before is still read. */
+ * 4. In HANDSHAKE, and where that was closed, home may be ON_WORKER. Then conf, ssl, verify, key_lines and shift are
+ *    the worker's: the loop touches none of them, nor what they point into (profile, host, alpn), which nobody changes.
+ *    The worker touches nothing else. CLOSED keeps them until the job is back.
+ * 5. In OPEN, what can no longer be sent ends only the writing: an answer or a GOAWAY that came before is still
+ *    read. */
 #ifndef TERN_TLS_MBEDTLS_STREAM_H
 #define TERN_TLS_MBEDTLS_STREAM_H
 
@@ -122,8 +123,8 @@ void tern_tls_records_rest(struct tern_tls_stream *tls);
 
 void tern_tls_handshake_init(struct tern_tls_stream *tls);
 
-/* In SETUP and HANDSHAKE: has the next step done in a turn to come, unless one is under way. on_ready comes when the handshake is
- * over: OPEN or FAILED. */
+/* In SETUP and HANDSHAKE: has the next step done in a turn to come, unless one is under way. on_ready comes when the
+ * handshake is over: OPEN or FAILED. */
 void tern_tls_handshake_go_on(struct tern_tls_stream *tls);
 
 /* ON_WORKER: the worker stops after the step that it is in. */

@@ -151,7 +151,8 @@ def check_tree(root):
     for path in sorted(root.rglob("*.[ch]")):
         relative = path.relative_to(root)
         # tools/mbedtls is a part of the private mbedTLS, which is none of these folders' business.
-        if relative.parts[:2] == ("tools", "mbedtls") or relative.parts[0] == "build" or relative.parts[0].startswith("."):
+        top = relative.parts[0]
+        if relative.parts[:2] == ("tools", "mbedtls") or top == "build" or top.startswith("."):
             continue
         problems += [f"{relative}:{line}: {text}" for line, text in check_file(root, relative)]
     return problems

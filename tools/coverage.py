@@ -28,7 +28,8 @@ def read(build):
         sys.exit("coverage: no test has run in " + build)
     with tempfile.TemporaryDirectory() as scratch:
         for start in range(0, len(notes), 50):
-            out = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities", *notes[start:start + 50]],
+            out = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities",
+                                  *notes[start:start + 50]],
                                  cwd=scratch, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
             for text in out.splitlines():
                 if text.startswith(b"{"):
@@ -60,7 +61,8 @@ def add(files, report, build):
                 lines[line["line_number"]] = [line["count"], taken]
             else:
                 old[0] += line["count"]
-                old[1] = [a or b for a, b in zip(old[1], taken)] if len(old[1]) == len(taken) else max(old[1], taken, key=len)
+                old[1] = [a or b for a, b in zip(old[1],
+                                                 taken)] if len(old[1]) == len(taken) else max(old[1], taken, key=len)
 
 
 def ranges(numbers):

@@ -23,13 +23,15 @@ packages_for() {
         echo dpkg-dev xz-utils bzip2 patch python3 debian-archive-keyring
         ;;
     # libunistring: what libidn2 asks for when linked with pkg-config --static, but does not depend on in Debian 12.
-    test) echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client ;;
+    test)
+        echo libcmocka-dev libunistring-dev ca-certificates python3 openssl procps strace binutils curl nghttp2-client
+        ;;
     lint) echo clang-format clang-tidy clang git python3 libcmocka-dev ;;
     coverage) echo gcc python3 ;;
     fuzz) echo clang libclang-rt-dev llvm libcmocka-dev ;;
     peers)
-        echo valgrind strace openssl wrk nghttp2-client libnghttp2-dev libssl-dev libcurl4-openssl-dev libevent-dev golang-go
-        echo golang-golang-x-net-dev python3-httpx
+        echo valgrind strace openssl wrk nghttp2-client libnghttp2-dev libssl-dev libcurl4-openssl-dev libevent-dev
+        echo golang-go golang-golang-x-net-dev python3-httpx
         ;;
     *) die "no such group of packages: $1" ;;
     esac
@@ -93,7 +95,11 @@ unpack_servers() {
         apt-cache show nginx >/dev/null 2>&1 || update
         known=
         for server in $servers; do # h2o is not in Debian 13
-            if apt-cache show "$server" >/dev/null 2>&1; then known="$known $server"; else say "no package $server here"; fi
+            if apt-cache show "$server" >/dev/null 2>&1; then
+                known="$known $server"
+            else
+                say "no package $server here"
+            fi
         done
         mkdir -p "${root%/*}"
         stage=$(mktemp -d "$root.XXXXXX")
@@ -123,7 +129,8 @@ install_peers() {
     # shellcheck disable=SC2046
     for package in $(missing $(packages_for peers)); do
         say "installing $package"
-        install_now --no-remove "$package" >/dev/null 2>&1 || { update && install_now --no-remove "$package" >/dev/null; } ||
+        install_now --no-remove "$package" >/dev/null 2>&1 ||
+            { update && install_now --no-remove "$package" >/dev/null; } ||
             say "cannot install $package"
     done
 }

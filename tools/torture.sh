@@ -4,7 +4,8 @@
 #   tools/torture.sh FOLDER all [PATTERN]      every failure of the programs in FOLDER whose name matches
 #   tools/torture.sh FOLDER commit [PATTERN]   a sample, another one with each commit
 #
-# Not test.scenario.torture, which fails things itself, nor test.scenario.handshake_threads, which is about real threads.
+# Not test.scenario.torture, which fails things itself, nor test.scenario.handshake_threads, which is about real
+# threads.
 set -eu
 
 folder=$1

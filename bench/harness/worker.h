@@ -43,8 +43,8 @@ struct bench_worker {
     struct bench_hist latency;
 };
 
-/* Makes engine and clients, opens what stands beside, and does the warm-up. Says on stderr what failed. The worker's deinit is due in
- * either case. */
+/* Makes engine and clients, opens what stands beside, and does the warm-up. Says on stderr what failed. The worker's
+ * deinit is due in either case. */
 bool bench_worker_init(struct bench_worker *worker, const struct bench_options *options, uint64_t requests,
                        const void *upload);
 void bench_worker_deinit(struct bench_worker *worker);

@@ -1,5 +1,5 @@
-/* bench/origin/h2.h - the server's side of one HTTP/2 connection (RFC 9113), over nghttp2: frames to requests, routes to
- * responses, responses to frames. In memory only.
+/* bench/origin/h2.h - the server's side of one HTTP/2 connection (RFC 9113), over nghttp2: frames to requests, routes
+ * to responses, responses to frames. In memory only.
  *
  * What is held is bounded: streams by server->streams_max, what an echo has not yet given back by its stream's window,
  * and what waits to be written by whoever stops receiving while it is full. */

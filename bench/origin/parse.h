@@ -21,7 +21,8 @@ struct origin_request {
     uint64_t length; /* of its body: 0 without one, or ORIGIN_LENGTH_UNKNOWN */
 };
 
-/* Fills path and query from a target in origin-form, absolute-form or asterisk-form (RFC 9112 3.2). False: it is none. */
+/* Fills path and query from a target in origin-form, absolute-form or asterisk-form (RFC 9112 3.2). False: it is
+ * none. */
 bool origin_request_set_target(struct origin_request *request, struct tern_str target);
 
 struct origin_parser {

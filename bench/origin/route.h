@@ -61,8 +61,8 @@ static inline bool origin_ending_is_whole(enum origin_ending ending)
 void origin_response_init(struct origin_response *response);
 void origin_response_deinit(struct origin_response *response);
 
-/* Fills response, which has been initialised, from a request's head. Whatever it held goes. On an error (TERN_ENOMEM) it
- * is good for deinit and for another request. */
+/* Fills response, which has been initialised, from a request's head. Whatever it held goes. On an error (TERN_ENOMEM)
+ * it is good for deinit and for another request. */
 TERN_MUST_USE enum tern_error origin_route(struct origin_stats *stats, const struct origin_request *request,
                                            struct origin_response *response);
 

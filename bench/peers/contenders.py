@@ -199,7 +199,8 @@ class Tool(Contender):
         figures = self.reads(text)
         cpu = usage.ru_utime + usage.ru_stime
         requests = max(1, figures["requests"])
-        return {"name": self.name, "user_s": usage.ru_utime, "sys_s": usage.ru_stime, "cpu_us_per_req": cpu * 1e6 / requests,
+        return {"name": self.name, "user_s": usage.ru_utime, "sys_s": usage.ru_stime,
+                "cpu_us_per_req": cpu * 1e6 / requests,
                 **figures}
 
 

@@ -1,4 +1,5 @@
-/* libcurl's multi interface over its socket API and epoll, its handles reused: how a service that cares would use it. */
+/* libcurl's multi interface over its socket API and epoll, its handles reused: how a service that cares would use
+ * it. */
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +55,9 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-/* libcurl 7.88 breaks an h2c connection that a second request asks for "with prior knowledge" (CURLE_HTTP2): only the first
- * handle asks so, and until it has its answer; all others wait for that connection (CURLOPT_PIPEWAIT) and share it. */
+/* libcurl 7.88 breaks an h2c connection that a second request asks for "with prior knowledge" (CURLE_HTTP2): only the
+ * first handle asks so, and until it has its answer; all others wait for that connection (CURLOPT_PIPEWAIT) and share
+ * it. */
 static void use_what_is_open(CURL *easy)
 {
     if (peer.options.http == PEER_HTTP2_ONLY)

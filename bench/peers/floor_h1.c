@@ -136,8 +136,8 @@ int main(int argc, char **argv)
 {
     peer_init(&peer, "floor", argc, argv);
     stream_setup(&peer.options, "http/1.1");
-    /* Who closes first decides on whose core the end is worked out: what is for one request says so, as RFC 9112 section
-     * 9.3 asks. */
+    /* Who closes first decides on whose core the end is worked out: what is for one request says so, as RFC 9112
+     * section 9.3 asks. */
     request_len = (size_t)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s:%u\r\nAccept: */*\r\n%s\r\n",
                                    peer.options.path, peer.options.host, peer.options.port,
                                    peer.options.fresh ? "Connection: close\r\n" : "");

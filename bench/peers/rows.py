@@ -59,7 +59,8 @@ class Paired:
         values = {name: [self.metric(f) for f in runs] for name, runs in figures.items()}
         rig.show(self.name, self.unit, values)
         rig.compared[self.name] = {
-            peer: statistics.median(ratios(theirs, values["tern"]) if not self.at_least else ratios(values["tern"], theirs))
+            peer: statistics.median(ratios(theirs, values["tern"]) if not self.at_least
+                                    else ratios(values["tern"], theirs))
             for peer, theirs in values.items() if peer != "tern" and theirs and values.get("tern")}
         return [self._judge(rig, peer, goal, values, figures) for peer, goal in self.goals]
 
@@ -68,7 +69,8 @@ class Paired:
         if not values.get("tern") or not values.get(peer):
             return unmeasured(self.name, text, rig.why("tern" if not values.get("tern") else peer, self.name))
         pairs = ratios(values["tern"], values[peer])
-        return judged(self.name, text, pairs, goal, self.at_least, binds=self._binds(figures["tern"], figures[peer], peer))
+        return judged(self.name, text, pairs, goal, self.at_least,
+                      binds=self._binds(figures["tern"], figures[peer], peer))
 
     def _binds(self, ours, theirs, peer):
         split = [statistics.median(f[part] * 1e6 / f["requests"] for f in runs) for part in ("user_s", "sys_s")
@@ -79,7 +81,8 @@ class Paired:
 class Counts:
     """Counted, not timed: one value each, and so no spread. Without a goal it is only told beside the peers'."""
 
-    def __init__(self, name, goal_text, goal, count, works, server="nginx", form="{:.0f}", alike=None, beside=("floor",)):
+    def __init__(self, name, goal_text, goal, count, works, server="nginx", form="{:.0f}", alike=None,
+                 beside=("floor",)):
         self.name, self.goal_text, self.goal, self.count, self.works = name, goal_text, goal, count, works
         self.server, self.form, self.alike, self.beside = server, form, alike, beside
 
@@ -192,7 +195,8 @@ class ColdStart:
 
     def run(self, rig):
         try:
-            values = [rig.contender("tern").run(Work(requests=1), rig.server("nginx"), rig.client_cores)["first_us"] / 1e3
+            values = [rig.contender("tern").run(Work(requests=1), rig.server("nginx"),
+                                                rig.client_cores)["first_us"] / 1e3
                       for _ in range(5 * rig.rounds)]
         except Cannot as why:
             return [unmeasured(self.name, "<= 1 ms", why)]

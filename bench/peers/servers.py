@@ -55,7 +55,8 @@ class Chain:
         self._openssl("req", "-new", "-key", key, "-subj", f"/CN=bench {self.kind} {name}", "-out", request)
         sign = ["-signkey", key] if name == signer else [
             "-CA", self._path(signer + ".crt"), "-CAkey", self._path(signer + ".key"), "-CAcreateserial"]
-        self._openssl("x509", "-req", "-in", request, *sign, "-days", "30", "-sha256", "-extfile", extensions, "-out", cert)
+        self._openssl("x509", "-req", "-in", request, *sign, "-days", "30", "-sha256", "-extfile", extensions, "-out",
+                      cert)
 
     @staticmethod
     def _openssl(*args):
@@ -176,9 +177,11 @@ class H2o(Web):
     def configure(self):
         super().configure()
         ports = {**{name: "" for name in ("http", "h2c")},
-                 **{kind: f"\n  ssl:\n    certificate-file: {chain.cert}\n    key-file: {chain.key}\n    ocsp-update-interval: 0"
+                 **{kind: f"\n  ssl:\n    certificate-file: {chain.cert}\n    key-file: {chain.key}\n"
+                          "    ocsp-update-interval: 0"
                     for kind, chain in self.chains.items()}}
-        listeners = "".join(f"listen:\n  host: 127.0.0.1\n  port: {self.ports[name]}{tls}\n" for name, tls in ports.items())
+        listeners = "".join(f"listen:\n  host: 127.0.0.1\n  port: {self.ports[name]}{tls}\n"
+                            for name, tls in ports.items())
         self.write("h2o.conf", f"""
 user: {tested.user_name()}
 num-threads: {max(1, len(self.cores))}

@@ -1,5 +1,5 @@
-/* fetch/keep.h - what a run learns and the next one may know: cookies (-b, -c, -j) and hosts that want TLS (--hsts), each
- * in a file that is there whole or not at all. */
+/* fetch/keep.h - what a run learns and the next one may know: cookies (-b, -c, -j) and hosts that want TLS (--hsts),
+ * each in a file that is there whole or not at all. */
 #ifndef FETCH_KEEP_H
 #define FETCH_KEEP_H
 

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Where a standard stream is closed, the next socket would get its number, and what is meant for the one would go to the
- * other. What stands there instead can be used the wrong way round only: the stream still fails. */
+/* Where a standard stream is closed, the next socket would get its number, and what is meant for the one would go to
+ * the other. What stands there instead can be used the wrong way round only: the stream still fails. */
 static void fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

@@ -38,8 +38,8 @@ static bool parse_proto(struct tern_str name, unsigned *out)
     return *out != 0;
 }
 
-/* Names with commas between them, each allowed (also with '+'), denied ('-') or allowed alone ('='); one after the other,
- * beginning with all. */
+/* Names with commas between them, each allowed (also with '+'), denied ('-') or allowed alone ('='); one after the
+ * other, beginning with all. */
 static bool parse_protos(const char *option, const char *value, unsigned *denied, struct failure *failure)
 {
     unsigned allowed = PROTO_ALL;

@@ -3,9 +3,9 @@
  *   tern-mixed [--http2 | --http2-prior-knowledge] [--cacert FILE] [--resolve HOST:PORT:ADDRESS,…]
  *              [--dns-servers SERVERS] [--at-once N] [--post-every N] [--calls N] GET_URL [POST_URL]
  *
- * Keeps N calls (64) going until CALLS have been started or SIGTERM comes, and waits for the last of them. Every Nth (4)
- * is a POST to POST_URL?id=K, where K counts up from 1, so that whoever logs the requests can tell each of them. Then
- * it prints one JSON object:
+ * Keeps N calls (64) going until CALLS have been started or SIGTERM comes, and waits for the last of them. Every Nth
+ * (4) is a POST to POST_URL?id=K, where K counts up from 1, so that whoever logs the requests can tell each of them.
+ * Then it prints one JSON object:
  *
  *   get, post            each: done, failed (no whole answer with a status below 400), ms_max (the longest call)
  *   failures             of the first of them: what, id (of a POST), error, phase, replay, status, text

@@ -54,7 +54,8 @@ class Server:
     def test_basic_is_sent_unasked_and_once(self):
         self.assertEqual(self.asked("-u", WHO, self.url("/basic/byte")), ["GET /basic/byte *"])
         self.assertEqual(self.asked("-u", WRONG, self.url("/basic/byte")), ["GET /basic/byte *"])
-        self.assertEqual(self.asked("--anyauth", "-u", WHO, self.url("/basic/byte")), ["GET /basic/byte", "GET /basic/byte *"])
+        self.assertEqual(self.asked("--anyauth", "-u", WHO, self.url("/basic/byte")),
+                         ["GET /basic/byte", "GET /basic/byte *"])
         self.assertEqual(self.asked("--anyauth", "-u", WRONG, self.url("/basic/byte")),
                          ["GET /basic/byte", "GET /basic/byte *"])
 
@@ -132,7 +133,8 @@ class Apache(Server, case.Case):
         case.require(not case.is_curl(), "fetch (curl remembers no nonce for the next URL)")
         url, slow = self.url("/digest/brief"), self.origin.http + "/delay/4100/status/200"
         asked = [line for line in self.asked("--digest", "-u", WHO, url, slow, url) if "brief" in line]
-        self.assertEqual(asked, ["GET /digest/brief", "GET /digest/brief *", "GET /digest/brief *", "GET /digest/brief *"])
+        self.assertEqual(asked, ["GET /digest/brief", "GET /digest/brief *", "GET /digest/brief *",
+                                 "GET /digest/brief *"])
 
     def test_what_cannot_be_sent_again(self):
         case.require(not case.is_curl(), "fetch (curl sends an empty body first)")

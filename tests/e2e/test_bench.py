@@ -120,7 +120,8 @@ class Load(case.Case):
         self.assertEqual((report["requests"], report["errors"]), (5, 5))
 
     def test_a_wrong_command_line(self):
-        for wrong in ((), ("u", "-n", "0"), ("u", "-c", "x"), ("u", "--rate", "-1"), ("u", "v"), ("u", "--tls-max", "2")):
+        for wrong in ((), ("u", "-n", "0"), ("u", "-c", "x"), ("u", "--rate", "-1"), ("u", "v"),
+                      ("u", "--tls-max", "2")):
             done = subprocess.run([case.program("TERN_LOAD"), *wrong], capture_output=True, timeout=case.HANG_S,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)

@@ -73,7 +73,8 @@ class Charts(unittest.TestCase):
             self.assertLess(points[1][1], points[2][1])  # y grows downwards
             self.assertLess(points[2][1], points[0][1])
             for x, y in points:
-                self.assertTrue(plot.LEFT <= x <= plot.WIDTH - plot.RIGHT and plot.TOP <= y <= plot.HEIGHT - plot.BOTTOM)
+                self.assertTrue(plot.LEFT <= x <= plot.WIDTH - plot.RIGHT
+                                and plot.TOP <= y <= plot.HEIGHT - plot.BOTTOM)
 
     def test_a_logarithmic_axis_gives_each_decade_the_same_room(self):
         (a, _), (b, _), (c, _) = self.points(log_x=True)

@@ -36,7 +36,8 @@ class ExitCodes(case.Case):
 
     def test_18_truncated(self):
         self.assert_exit(18, self.origin.http + "/truncate/1000", says="after 500 of 1000 bytes")
-        self.assert_exit(18, "--http1.1", "--cacert", self.origin.ca, self.origin.https + "/truncate/1000", says="close_notify")
+        self.assert_exit(18, "--http1.1", "--cacert", self.origin.ca, self.origin.https + "/truncate/1000",
+                         says="close_notify")
 
     def test_92_stream_reset(self):
         self.assert_exit(92, "--cacert", self.origin.ca, self.origin.https + "/truncate/1000", says="reset the stream")

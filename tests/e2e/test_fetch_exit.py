@@ -66,7 +66,8 @@ class ExitTest(FetchTest):
             self.fails(63, "--max-filesize", "2k", peer.url())
             for enough in ("2049", "3k", "1M", "1g"):
                 self.passes("-o", "/dev/null", "--max-filesize", enough, peer.url())
-        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n" + b"0\r\n\r\n"
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunked = head + b"400\r\n" + b"x" * 1024 + b"\r\n" + b"0\r\n\r\n"
         with Peer(raw(chunked)) as peer:
             self.fails(63, "--max-filesize", "1023", peer.url())
 
@@ -103,7 +104,8 @@ class TlsTest(FetchTest):
                 url = peer.url(scheme="https")
                 ended = self.fetch("-s", "--cacert", self.ca, "-o", "/dev/null", "-w", format, url)
                 self.assertEqual(ended.code, 60 if number else 0)
-                self.assertRegex(ended.out.decode(), r"^%d %d %s$" % (number, ended.code, r"0\.0{6}" if number else r"0\.0*[1-9]\d*"))
+                self.assertRegex(ended.out.decode(), r"^%d %d %s$" % (number, ended.code,
+                                                                      r"0\.0{6}" if number else r"0\.0*[1-9]\d*"))
                 ended = self.passes("-k", "--cacert", self.ca, "-o", "/dev/null", "-w", format, url)
                 self.assertRegex(ended.out.decode(), r"^%d 0 0\.0*[1-9]\d*$" % number)
 
@@ -124,7 +126,8 @@ class TlsTest(FetchTest):
         with self.peer() as peer:
             args = ["--cacert", self.ca, peer.url(scheme="https")]
             self.assertEqual(self.passes("--pinnedpubkey", self.pin("good"), *args).out, b"safe")
-            self.assertEqual(self.passes("--pinnedpubkey", self.pin("rsa") + ";" + self.pin("good"), *args).out, b"safe")
+            self.assertEqual(self.passes("--pinnedpubkey", self.pin("rsa") + ";" + self.pin("good"), *args).out,
+                             b"safe")
             self.assertEqual(self.code("--pinnedpubkey", self.pin("rsa"), *args), 90)
 
     def test_no_tls_there(self):
@@ -144,13 +147,15 @@ class TlsTest(FetchTest):
         tree = certs.tree()
         with self.peer(trusted=self.ca) as peer:
             url = peer.url(scheme="https")
-            self.assertEqual(self.passes("-k", "-E", tree.cert("client"), "--key", tree.key("client"), url).out, b"safe")
+            self.assertEqual(self.passes("-k", "-E", tree.cert("client"), "--key", tree.key("client"), url).out,
+                             b"safe")
             self.assertIn(self.code("-k", url), (35, 52, 55, 56))
             self.assertEqual(self.code("-k", "--cert", "/nonexistent", url), 58)
 
     def test_client_certificate_with_password(self):
         tree = certs.tree()
-        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", tree.key("client"), "-out", self.path("key"), "-v2", "aes256",
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", tree.key("client"), "-out", self.path("key"), "-v2",
+                        "aes256",
                         "-passout", "pass:a:b"], check=True, capture_output=True)
         # One file with both in it, its name with a colon.
         both = self.write("with:colon", self.read(tree.cert("client")) + self.read("key"))
@@ -185,7 +190,8 @@ class ManyTest(FetchTest):
             self.assertEqual(set(seen), {"2000", "2001"})
             self.assertEqual(seen.count("2001"), peer.connections)
             self.assertEqual(peer.connections, parallel)
-            self.assertEqual(sorted(request.target for request in peer.requests), sorted("/%d" % i for i in range(count)))
+            self.assertEqual(sorted(request.target for request in peer.requests),
+                             sorted("/%d" % i for i in range(count)))
 
     def test_one_of_many_fails_alone(self):
         def respond(request):

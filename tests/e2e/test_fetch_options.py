@@ -53,7 +53,8 @@ class OptionsTest(FetchTest):
                 self.assertIn("/nonexistent", ended.err)
 
     def test_malformed_rules(self):
-        for option, values in (("--resolve", ["x", "x:80", "x:0:127.0.0.1", "x:99999:127.0.0.1", ":80:127.0.0.1", "[::1:80:1.1.1.1"]),
+        for option, values in (("--resolve", ["x", "x:80", "x:0:127.0.0.1", "x:99999:127.0.0.1", ":80:127.0.0.1",
+                                              "[::1:80:1.1.1.1"]),
                                ("--connect-to", ["x", "a:1:b:x", "a:1:b:2:3", "[::1]x:1:b:2"])):
             for value in values:
                 with self.subTest(value=value):

@@ -57,7 +57,8 @@ class FileTest(FetchTest):
 
     def test_each_output_has_its_url(self):
         with Peer(serve(lambda request: answer(request.target.encode()))) as peer:
-            ended = self.passes("-o", "a", "-O", "-o", "-", peer.url("/1"), peer.url("/2"), peer.url("/3"), peer.url("/4"))
+            ended = self.passes("-o", "a", "-O", "-o", "-", peer.url("/1"), peer.url("/2"), peer.url("/3"),
+                                peer.url("/4"))
             self.assertEqual((self.read("a"), self.read("2"), ended.out), (b"/1", b"/2", b"/3/4"))
 
     def test_create_dirs(self):
@@ -198,12 +199,14 @@ class ShownTest(FetchTest):
             self.assertNotIn("canary", ended.err)
 
     def test_write_out(self):
-        with Peer(serve(lambda request: answer(b"hello", "404 Not Found", [("Content-Type", "text/x"), ("X-A", "1"), ("x-a", "2")]))) as peer:
+        with Peer(serve(lambda request: answer(b"hello", "404 Not Found",
+                                               [("Content-Type", "text/x"), ("X-A", "1"), ("x-a", "2")]))) as peer:
             def shown(format, *args):
                 ended = self.passes("-o", "/dev/null", "-w", format, *args, peer.url("/p"))
                 return ended.out.decode()
 
-            self.assertEqual(shown("%{http_code} %{response_code} %{http_version} %{content_type}"), "404 404 1.1 text/x")
+            self.assertEqual(shown("%{http_code} %{response_code} %{http_version} %{content_type}"),
+                             "404 404 1.1 text/x")
             self.assertEqual(shown("%{method} %{url} %{url_effective}"), "GET {0} {0}".format(peer.url("/p")))
             self.assertEqual(shown("%{method}", "-X", "PATCH"), "PATCH")
             self.assertEqual(shown("%{size_download} %{size_upload}", "-d", "abc"), "5 3")
@@ -216,7 +219,8 @@ class ShownTest(FetchTest):
             self.assertEqual(json.loads(shown("%{header_json}")),
                              {"content-type": ["text/x"], "x-a": ["1", "2"], "content-length": ["5"]})
             head = int(shown("%{size_header}"))
-            self.assertEqual(head, len(answer(b"hello", "404 Not Found", [("Content-Type", "text/x"), ("X-A", "1"), ("x-a", "2")])) - 5)
+            self.assertEqual(head, len(answer(b"hello", "404 Not Found",
+                                              [("Content-Type", "text/x"), ("X-A", "1"), ("x-a", "2")])) - 5)
             self.assertEqual(int(shown("%{size_request}")), len(peer.requests[-1].head) + 4)
             self.assertGreater(int(shown("%{speed_download}")), 0)
 

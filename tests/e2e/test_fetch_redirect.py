@@ -44,7 +44,8 @@ class RedirectTest(FetchTest):
 
     def test_off_until_asked_for(self):
         with Peer(routes({"/a": moved("b?c#d")})) as peer:
-            ended = self.passes("-sS", "-w", " %{http_code} %{num_redirects} %{redirect_url} %{url_effective}", peer.url("/a"))
+            ended = self.passes("-sS", "-w", " %{http_code} %{num_redirects} %{redirect_url} %{url_effective}",
+                                peer.url("/a"))
             self.assertEqual(ended.out.decode(), f"further on 302 0 {peer.url('/b?c')} {peer.url('/a')}")
             self.assertEqual(len(peer.requests), 1)
 
@@ -88,7 +89,9 @@ class RedirectTest(FetchTest):
             self.assertNotIn(b"further on", out)
 
         def head_only(request):
-            return moved("/c").split(b"further")[0] if request.target == "/b" else answer(b"").split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            if request.target == "/b":
+                return moved("/c").split(b"further")[0]
+            return answer(b"").split(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
         with Peer(serve(head_only)) as peer:
             self.assertEqual(re.findall(rb"HTTP/1.1 (\d+)", self.passes("-sSLI", peer.url("/b")).out), [b"302", b"200"])
@@ -148,7 +151,8 @@ class RedirectTest(FetchTest):
             self.assertNotIn("hidden", ended.err + ended.out.decode())
 
     def test_locations_that_are_none(self):
-        for location, code, says in (("http://[/", 3, "Location is no URL"), ("ftp://127.0.0.1/", 1, "neither http nor https"),
+        for location, code, says in (("http://[/", 3, "Location is no URL"),
+                                     ("ftp://127.0.0.1/", 1, "neither http nor https"),
                                      ("file:///etc/passwd", 1, "neither http nor https")):
             with self.subTest(location=location), Peer(routes({"/a": moved(location)})) as peer:
                 rows, ended = self.audit(code, "-L", peer.url("/a"))
@@ -182,7 +186,8 @@ class RedirectTest(FetchTest):
                 Peer(routes({"/up": moved(tls.url("/", "https", "localhost"))})) as plain:
             ca = ["--cacert", certs.tree().ca]
             for args, code in ((["--proto", "=https"], 1), (["--proto", "-https"], 1), (["--proto", "-all,http"], 1),
-                               (["--proto-redir", "=https"], 0), (["--proto-redir", "=http"], 1), (["--proto", "=http,https"], 0),
+                               (["--proto-redir", "=https"], 0), (["--proto-redir", "=http"], 1),
+                               (["--proto", "=http,https"], 0),
                                (["--proto", "-http", "--proto", "ftp"], 0), (["--proto-redir", "-all,+https"], 0)):
                 with self.subTest(args=args):
                     self.assertEqual(self.fetch("-sSL", *ca, *args, plain.url("/up")).code, code)
@@ -218,7 +223,8 @@ class ChainTest(FetchTest):
         return Rows(ended.err)
 
     def test_chain(self):
-        start, form, safe = self.plain.url("/start"), self.plain.url("/form"), self.tls.url("/safe", "https", "localhost")
+        start, form, safe = self.plain.url("/start"), self.plain.url("/form"), self.tls.url("/safe", "https",
+                                                                                            "localhost")
         again = self.tls.url("/again", "https", "localhost")
         self.table.update({"/start": moved("/form", "308 Permanent Redirect"), "/form": moved(safe, "303 See Other")})
         self.tls_table.update({"/safe": moved("again", "301 Moved Permanently"), "/again": moved(start, "302 Found")})
@@ -228,8 +234,10 @@ class ChainTest(FetchTest):
 
         rows = self.audit(1, "-u", "me:pass", "-d", "a=1", start)
         self.assertEqual(rows.of, start)
-        self.assertEqual(rows.rows, head + [("4", "302", "GET", "secrets", "refused", again, start, "https to http is not allowed")])
-        self.assertEqual(rows.end, f"(1) redirect to {start}: https to http is not allowed (--proto-redir =http,https allows it)")
+        self.assertEqual(rows.rows, head + [("4", "302", "GET", "secrets", "refused", again, start,
+                                             "https to http is not allowed")])
+        self.assertEqual(rows.end, f"(1) redirect to {start}: https to http is not allowed "
+                                   "(--proto-redir =http,https allows it)")
 
         rows = self.audit(47, "-u", "me:pass", "-d", "a=1", "--proto-redir", "=http,https", start)
         second = [("5", "308", "GET", "-", "followed", start, form, None),
@@ -241,7 +249,8 @@ class ChainTest(FetchTest):
         # What went to the other origin did not come back, not even to the first one.
         self.assertEqual([request.get("Authorization") is not None for request in self.plain.requests[-4:]],
                          [True, True, False, False])
-        self.assertEqual([request.get("Authorization") for request in self.tls.requests], [None] * len(self.tls.requests))
+        self.assertEqual([request.get("Authorization") for request in self.tls.requests],
+                         [None] * len(self.tls.requests))
 
     def test_ends_at_the_gate(self):
         self.table["/a"] = moved("http://169.254.169.254/latest/meta-data")

@@ -22,8 +22,10 @@ class RequestTest(FetchTest):
         self.assertEqual(request.get("Accept"), "*/*")
 
     def test_order_is_curls(self):
-        request = self.sent("-H", "X-One: 1", "-u", "me:secret", "-r", "0-9", "-e", "http://from/", "-A", "agent", "-d", "x=1")
-        self.assertEqual(request.names[:7], ["Host", "Authorization", "Range", "User-Agent", "Accept", "Referer", "X-One"])
+        request = self.sent("-H", "X-One: 1", "-u", "me:secret", "-r", "0-9", "-e", "http://from/", "-A", "agent",
+                            "-d", "x=1")
+        self.assertEqual(request.names[:7], ["Host", "Authorization", "Range", "User-Agent", "Accept", "Referer",
+                                             "X-One"])
         self.assertEqual(set(request.names[7:]), {"Content-Length", "Content-Type"})
         self.assertEqual(request.get("Authorization"), "Basic " + base64.b64encode(b"me:secret").decode())
         self.assertEqual(request.get("Range"), "bytes=0-9")

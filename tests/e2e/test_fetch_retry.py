@@ -54,7 +54,8 @@ class RetryTest(FetchTest):
     def test_which_statuses(self):
         passing = {408, 429, 500, 502, 503, 504, 522, 524}
         for status in (400, 403, 404, 408, 409, 429, 451, 500, 501, 502, 503, 504, 505, 522, 524, 530):
-            for args, again in ((["--retry", "1"], status in passing), (["-f", "--retry", "1", "--retry-all-errors"], True),
+            for args, again in ((["--retry", "1"], status in passing),
+                                (["-f", "--retry", "1", "--retry-all-errors"], True),
                                 (["--retry", "1", "--retry-all-errors"], status in passing)):
                 with self.subTest(status=status, args=args), Peer(failing(1, f"{status} X")) as peer:
                     self.fetch("-sS", *args, *QUICK, peer.url())
@@ -111,7 +112,8 @@ class RetryTest(FetchTest):
 
     def test_only_what_may_be_sent_twice(self):
         file = self.write("file", "content")
-        for args, again in ((["-d", "x"], False), (["-X", "PATCH"], False), (["-X", "DELETE"], True), (["-T", file], True),
+        for args, again in ((["-d", "x"], False), (["-X", "PATCH"], False), (["-X", "DELETE"], True),
+                            (["-T", file], True),
                             (["-I"], True), (["-d", "x", "-H", "Idempotency-Key: 1"], True),
                             (["-d", "x", "--retry-all-errors"], True)):
             with self.subTest(args=args):
@@ -120,7 +122,8 @@ class RetryTest(FetchTest):
                     return answer(b"", "503 X" if len(seen) == 1 else "200 OK")
 
                 with Peer(serve(respond)) as peer:
-                    ended = self.passes("-sS", "--retry", "1", *QUICK, *args, "-o", "out", "-w", "%{http_code}", peer.url())
+                    ended = self.passes("-sS", "--retry", "1", *QUICK, *args, "-o", "out", "-w", "%{http_code}",
+                                        peer.url())
                     self.assertEqual((len(peer.requests), ended.out), (1 + again, b"200" if again else b"503"))
                     self.assertEqual(len({request.body for request in peer.requests}), 1)
 
@@ -151,7 +154,8 @@ class RetryTest(FetchTest):
             return answer(b"not yet", "503 X") if len(seen) < 4 else answer(b"well again")
 
         with Peer(serve(respond)) as peer:
-            ended = self.passes("-sSL", "--retry", "3", *QUICK, "-w", " %{num_redirects} %{num_retries}", peer.url("/a"))
+            ended = self.passes("-sSL", "--retry", "3", *QUICK, "-w", " %{num_redirects} %{num_retries}",
+                                peer.url("/a"))
             self.assertEqual((ended.out, seen), (b"well again 1 2", ["/a", "/b", "/b", "/b"]))
 
     def test_many_at_once(self):
@@ -219,7 +223,8 @@ class BadValuesTest(FetchTest):
             ("--retry-delay", "is not a number of seconds", ("-1", "x", "", "1e3", "inf")),
             ("--hedge", "is not a number of seconds", ("-1", "x", "")),
             ("--retry-max-time", "is not a number of seconds", ("-1", "x", "")),
-            ("--rate", "such as 2/s", ("0", "0/s", "", "/s", "x/s", "-1/s", "1.5/s", "1/", "1/x", "1/ss", "1/0s", "1/s/s",
+            ("--rate", "such as 2/s", ("0", "0/s", "", "/s", "x/s", "-1/s", "1.5/s", "1/", "1/x", "1/ss", "1/0s",
+                                       "1/s/s",
                                        "1/5", "1/-1s", "99999999999/s", "1/99999h", "2 /s")),
             ("--gate", "neither public nor any", ("", "private", "PUBLIC")),
             ("--budget", "PERCENT,LEAST", ("0", "101", "", "x", "10,", "10,0", "10,x", "%", "10%%", "10,1,1", "-1")),
@@ -238,7 +243,8 @@ class BadValuesTest(FetchTest):
 
     def test_values_that_are_right(self):
         with Peer(serve(lambda request: answer(b"x"))) as peer:
-            for args in (["--rate", "2"], ["--rate", "1/1s"], ["--rate", "7/d"], ["--rate", "1000000000/s"], ["--budget", "10%"],
+            for args in (["--rate", "2"], ["--rate", "1/1s"], ["--rate", "7/d"], ["--rate", "1000000000/s"],
+                         ["--budget", "10%"],
                          ["--budget", "10%,2"], ["--budget", "100,3"], ["--proto", ""], ["--proto", "ftp,http"],
                          ["--proto", "=ftp,http"], ["--max-redirs", "0"], ["--retry-delay", "0"], ["--gate", "any"]):
                 with self.subTest(args=args):
@@ -261,7 +267,8 @@ class QueryTest(FetchTest):
                 (["-G"], "/x", "/x"),
                 (["-G", "-d", ""], "/x", "/x"),
                 (["--url-query", "a=1 2"], "/", "/?a=1%202"),
-                (["--url-query", "a b", "--url-query", "=c d", "--url-query", "+e%20f"], "/?x", "/?x&a%20b&c%20d&e%20f"),
+                (["--url-query", "a b", "--url-query", "=c d", "--url-query", "+e%20f"], "/?x",
+                 "/?x&a%20b&c%20d&e%20f"),
                 (["--url-query", "n@" + file], "/", "/?n=a%20b%26c%0A"),
                 (["--url-query", "a=1", "-G", "-d", "b=2"], "/", "/?a=1&b=2"),
             ):
@@ -276,7 +283,8 @@ class QueryTest(FetchTest):
             self.assertEqual(peer.requests[-1].target, "/up/file?a=1")
             self.passes("-sS", "--url-query", "a=1", peer.url("/1"), peer.url("/2"))
             self.assertEqual([request.target for request in peer.requests[-2:]], ["/1?a=1", "/2?a=1"])
-        self.assertEqual(self.fetch("-sS", "-G", "--data-binary", "@" + self.write("nul", b"a\0b"), "http://a/").code, 2)
+        self.assertEqual(self.fetch("-sS", "-G", "--data-binary", "@" + self.write("nul", b"a\0b"), "http://a/").code,
+                         2)
         self.assertEqual(self.fetch("-sS", "--url-query", "@/nonexistent", "http://a/").code, 26)
 
     def test_head_keeps_its_method(self):
@@ -293,8 +301,10 @@ class FailWithBodyTest(FetchTest):
         with Peer(serve(lambda request: answer(b"why", request.target[1:] + " X"))) as peer:
             for status, code in ((200, 0), (399, 0), (400, 22), (500, 22), (599, 22)):
                 with self.subTest(status=status):
-                    ended = self.fetch("-sS", "--fail-with-body", "-o", "out", "-w", "%{exitcode} %{http_code}", peer.url(f"/{status}"))
-                    self.assertEqual((ended.code, ended.out, self.read("out")), (code, f"{code} {status}".encode(), b"why"))
+                    ended = self.fetch("-sS", "--fail-with-body", "-o", "out", "-w", "%{exitcode} %{http_code}",
+                                       peer.url(f"/{status}"))
+                    self.assertEqual((ended.code, ended.out, self.read("out")),
+                                     (code, f"{code} {status}".encode(), b"why"))
             ended = self.fetch("-sS", "--fail-with-body", "-f", "--no-fail", peer.url("/404"))
             self.assertEqual((ended.code, ended.out), (22, b"why"))
 
@@ -329,7 +339,8 @@ class NginxTest(FetchTest):
 
     def test_compressed(self):
         plain = self.passes("-sS", self.server.url("/coded/mib")).out
-        ended = self.passes("-sS", "--compressed", "-o", "out", "-w", "%{size_download} %{size_delivered} %header{content-encoding}",
+        ended = self.passes("-sS", "--compressed", "-o", "out", "-w",
+                            "%{size_download} %{size_delivered} %header{content-encoding}",
                             self.server.url("/coded/text"))
         coded, delivered, coding = ended.out.split()
         self.assertEqual((coding, int(delivered)), (b"gzip", len(self.read("out"))))

@@ -101,7 +101,8 @@ class AnswersTest(HostileTest):
                        b"%d" % (2**64 + 3), b"3\r\nContent-Length: 4", b"3\r\nTransfer-Encoding: chunked"):
             with self.subTest(length=length), Peer(raw(OK + b"Content-Length: " + length + b"\r\n\r\nabc")) as peer:
                 self.fails(8, peer.url())
-        for chunk in (b"-3", b"0x3", b" 3", b"", b"10000000000000000", b"10000000000000003", b"3\n", b"3;a\rb", b"3;a\0"):
+        for chunk in (b"-3", b"0x3", b" 3", b"", b"10000000000000000", b"10000000000000003", b"3\n", b"3;a\rb",
+                      b"3;a\0"):
             with self.subTest(chunk=chunk), Peer(raw(CHUNKED + chunk + b"\r\nabc\r\n0\r\n\r\n")) as peer:
                 self.fails(8, peer.url())
 
@@ -121,7 +122,8 @@ class AnswersTest(HostileTest):
                 self.fails(8, peer.url())
 
     def test_other_protocols(self):
-        for data in (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0", b"\x15\3\1\0\2\2\x16", b"ICY 200 OK\r\n\r\n"):
+        for data in (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0", b"\x15\3\1\0\2\2\x16",
+                     b"ICY 200 OK\r\n\r\n"):
             with self.subTest(data=data), Peer(raw(data)) as peer:
                 self.fails(1, peer.url())
 

@@ -32,7 +32,8 @@ class Http2(case.Case):
         self.assertEqual(self.version_of("--http2-prior-knowledge", self.origin.http + "/bytes/10"), "2 200 10")
 
     def test_upload_and_trailers(self):
-        out = self.fetch_ok("--http2-prior-knowledge", "-d", "x" * 100000, "-H", "Expect:", self.origin.http + "/upload")
+        out = self.fetch_ok("--http2-prior-knowledge", "-d", "x" * 100000, "-H", "Expect:",
+                            self.origin.http + "/upload")
         self.assertEqual(out, b"100000\n")
         out = self.fetch_ok("--http2-prior-knowledge", self.origin.http + "/trailers/10")
         self.assertEqual(len(out), 10)

@@ -88,7 +88,8 @@ class Http2Cases:
         for listener in self.each():
             how = "--http2-prior-knowledge" if listener == "h2c" else "--http2"
             url = self.server.url(self.trailers, listener)
-            told = subprocess.run([case.program("TERN_MIXED"), how, "--cacert", self.server.tree.ca, "--calls", "10", url],
+            told = subprocess.run([case.program("TERN_MIXED"), how, "--cacert", self.server.tree.ca, "--calls", "10",
+                                   url],
                                   capture_output=True, env=case.environment(), timeout=case.HANG_S, check=True)
             told = json.loads(told.stdout)
             self.assertEqual((told["http_2"], told["trailers"], told["failures"]), (10, 10, []))
@@ -105,7 +106,8 @@ class Http2Cases:
         for listener in self.each():
             line = f'url = "{self.server.url(self.paths["byte"], listener)}"\noutput = "{os.devnull}"\n'
             path = self.server.write("list", line * (CALLS - 1))
-            lines = self.get(listener, self.paths["byte"], "-o", os.devnull, "-Z", "--parallel-max", AT_ONCE, "-K", path,
+            lines = self.get(listener, self.paths["byte"], "-o", os.devnull, "-Z", "--parallel-max", AT_ONCE, "-K",
+                             path,
                              "-w", "%{http_version} %{http_code} %{num_connects}\n").decode().splitlines()
             self.assertEqual(len(lines), CALLS)
             self.assertEqual({line[:5] for line in lines}, {"2 200"})

@@ -158,7 +158,8 @@ class Origin(unittest.TestCase):
             self.assertEqual(len(self.response()[2]), n)
 
     def test_a_request_split_at_every_byte(self):
-        request = b"POST /echo?x=1 HTTP/1.1\r\nHost: o\r\nEmpty:\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        request = (b"POST /echo?x=1 HTTP/1.1\r\nHost: o\r\nEmpty:\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   b"3\r\nabc\r\n0\r\n\r\n")
         for i in range(1, len(request)):
             self.send(request[:i])
             self.send(request[i:])

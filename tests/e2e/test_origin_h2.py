@@ -258,7 +258,8 @@ class Frames(Case):
     def test_broken_endings(self):
         peer = self.peer()
         for stream, path, size, error in ((1, "/reset", 0, CANCEL), (3, "/reset/100", 50, CANCEL),
-                                          (5, "/truncate/100", 50, INTERNAL_ERROR), (7, "/truncate/1", 0, INTERNAL_ERROR)):
+                                          (5, "/truncate/100", 50, INTERNAL_ERROR),
+                                          (7, "/truncate/1", 0, INTERNAL_ERROR)):
             with self.subTest(path=path):
                 peer.send(ask(stream, path))
                 frames = peer.until(RST_STREAM, stream)
@@ -375,7 +376,8 @@ class Frames(Case):
                 ("no path", frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\0" + text(":method") + text("GET"))),
                 ("upper case", ask(1, "/", fields=[("Odd", "x")])),
                 ("connection", ask(1, "/", fields=[("connection", "close")])),
-                ("length", ask(1, "/upload", "POST", [("content-length", "5")], 0) + frame(DATA, END_STREAM, 1, b"abc")),
+                ("length", ask(1, "/upload", "POST", [("content-length", "5")], 0)
+                 + frame(DATA, END_STREAM, 1, b"abc")),
                 ("path", ask(1, "nothing"))):
             with self.subTest(what=what):
                 peer = self.peer()
@@ -384,7 +386,8 @@ class Frames(Case):
 
     def test_connect_is_not_implemented(self):
         peer = self.peer()
-        request = b"".join(b"\0" + text(name) + text(value) for name, value in ((":method", "CONNECT"), (":authority", "o:1")))
+        request = b"".join(b"\0" + text(name) + text(value)
+                           for name, value in ((":method", "CONNECT"), (":authority", "o:1")))
         peer.send(frame(HEADERS, END_HEADERS, 1, request))
         frames = peer.until(RST_STREAM, 1)
         self.assertEqual([got[0] for got in frames if got[2]], [HEADERS, DATA, RST_STREAM])
@@ -454,7 +457,8 @@ class Floods(Case):
         self.flood(ask(1, "/upload", "POST", flags=0), *[frame(DATA, 0, 1)] * 1000)
 
     def test_continuation(self):
-        self.flood(frame(HEADERS, 0, 1, block("/")), *[frame(CONTINUATION, 0, 1, b"\0" + text("a") + text("b" * 16000))] * 100)
+        self.flood(frame(HEADERS, 0, 1, block("/")), *[frame(CONTINUATION, 0, 1,
+                                                             b"\0" + text("a") + text("b" * 16000))] * 100)
 
     def test_streams_that_are_reset(self):
         before = self.origin.stats()["resets"]

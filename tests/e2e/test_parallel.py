@@ -12,7 +12,7 @@ RELOADS = 5
 
 class Parallel(case.Case):
     def setUp(self):
-        """A server for each test: workers of a reloaded one still take connections for a while, and close them early."""
+        """A server for each test: workers of a reloaded one take connections for a while, and close them early."""
         super().setUp()
         self.server = servers.Nginx()
         self.server.start()

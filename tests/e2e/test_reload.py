@@ -56,8 +56,8 @@ class LoadCase(case.Case):
         return Load(self.server, listener, self.get, self.post, *args)
 
     def end(self, load):
-        """Of the POSTs, the server has seen each one once at most, and each that was answered: but a server that is made
-        to end may do so between an answer and its line in the log."""
+        """Of the POSTs, the server has seen each one once at most, and each that was answered: but a server that is
+        made to end may do so between an answer and its line in the log."""
         told = load.end()
         print(self.id(), {key: value for key, value in told.items() if key != "failures"}, flush=True)
         answered = told["post"]["done"] - told["post"]["failed"]

@@ -24,19 +24,23 @@ class Warm(case.Case):
         # The sanitizer's leak check cannot run under strace.
         env = {**case.environment(), "ASAN_OPTIONS": "detect_leaks=0"}
         done = subprocess.run(["strace", "-f", "-c", "-o", report, case.program("TERN_PROBE"), verb, url,
-                               str(REQUESTS), str(at_once)], capture_output=True, text=True, env=env, timeout=case.HANG_S,
+                               str(REQUESTS), str(at_once)], capture_output=True, text=True, env=env,
+                              timeout=case.HANG_S,
                               check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(report, encoding="ascii") as file:
             calls = sum(int(line.split()[3]) for line in file
-                        if re.search(r"\b(sendmsg|writev?|read|recvfrom|epoll_p?wait2?|epoll_ctl|timerfd_settime)$", line))
+                        if re.search(r"\b(sendmsg|writev?|read|recvfrom|epoll_p?wait2?|epoll_ctl|timerfd_settime)$",
+                                     line))
         self.assertIn("failed 0", done.stdout)
         return (float(re.search(r"allocations per warm request: ([\d.]+)", done.stdout).group(1)),
-                calls / (REQUESTS + WARM_UP * at_once), int(re.search(r"connections opened (\d+)", done.stdout).group(1)))
+                calls / (REQUESTS + WARM_UP * at_once),
+                int(re.search(r"connections opened (\d+)", done.stdout).group(1)))
 
     def check(self, verb, at_once, connections):
         allocations, calls, opened = self.probe(verb, self.origin.http + "/bytes/1000", at_once)
-        print(f"{verb}, {at_once} at once: {allocations} allocations and {calls:.3f} system calls a request", flush=True)
+        print(f"{verb}, {at_once} at once: {allocations} allocations and {calls:.3f} system calls a request",
+              flush=True)
         self.assertLessEqual(allocations, ALLOCATIONS_MAX)
         self.assertLess(calls, CALLS_MAX[at_once])
         self.assertEqual(opened, connections)

@@ -18,8 +18,8 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *what);
 /* Aborts and shows both, unless they are equal. */
 void fuzz_same(struct tern_str a, struct tern_str b);
 
-/* Takes the first byte, or the first line (without its '\n'), or the first line as text with a NUL; what is not there is
- * 0 or empty. The text is the caller's, to free. */
+/* Takes the first byte, or the first line (without its '\n'), or the first line as text with a NUL; what is not there
+ * is 0 or empty. The text is the caller's, to free. */
 uint8_t fuzz_byte(struct tern_str *rest);
 struct tern_str fuzz_line(struct tern_str *rest);
 char *fuzz_text(struct tern_str *rest);

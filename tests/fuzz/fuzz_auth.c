@@ -1,6 +1,6 @@
-/* Challenges: what is read is written and read the same again; what answers one is a field that says the same nonce back,
- * and nothing that a server sends breaks out of it. The input: a byte of options, an Authentication-Info, then the values
- * of WWW-Authenticate fields, one a line. */
+/* Challenges: what is read is written and read the same again; what answers one is a field that says the same nonce
+ * back, and nothing that a server sends breaks out of it. The input: a byte of options, an Authentication-Info, then
+ * the values of WWW-Authenticate fields, one a line. */
 #include "base/fields.h"
 #include "policy/auth.h"
 #include "tests/fuzz/fuzz.h"

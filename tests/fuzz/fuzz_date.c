@@ -1,5 +1,5 @@
-/* Dates, durations and numbers: a date that parses prints as one that parses to the same second, and Retry-After says what
- * the date or the number in it says. The input: four bytes of today's date, then the text. */
+/* Dates, durations and numbers: a date that parses prints as one that parses to the same second, and Retry-After says
+ * what the date or the number in it says. The input: four bytes of today's date, then the text. */
 #include "base/date.h"
 #include "base/num.h"
 #include "policy/retry.h"

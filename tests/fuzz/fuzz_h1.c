@@ -1,5 +1,5 @@
-/* HTTP/1.1 answers: however the bytes are split, the stream hears the same and the connection ends up in the same state.
- * The input: a byte of options, the seed of the splits, the answer. */
+/* HTTP/1.1 answers: however the bytes are split, the stream hears the same and the connection ends up in the same
+ * state. The input: a byte of options, the seed of the splits, the answer. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/h1_rig.h"
 

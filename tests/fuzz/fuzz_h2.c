@@ -1,8 +1,8 @@
 /* What an HTTP/2 peer sends: however it is split, the streams hear the same and the client answers the same frames.
  *
  * The input: a byte of options, the seed of the splits, then frames as {type, flags, stream, two bytes of length,
- * payload}. So most frames are whole, and what is inside of them gets its turn; a type with its high bit set has a length
- * that lies, and with RAW the bytes are the wire's own. */
+ * payload}. So most frames are whole, and what is inside of them gets its turn; a type with its high bit set has a
+ * length that lies, and with RAW the bytes are the wire's own. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/h2_rig.h"
 
@@ -87,8 +87,8 @@ static size_t first(const char *log, const char *what)
     return at != NULL ? (size_t)(at - log) : strlen(log);
 }
 
-/* An answer that breaks the rules ends alike; but how much of its body came before that is nghttp2's to say, which looks
- * at DATA piece by piece. */
+/* An answer that breaks the rules ends alike; but how much of its body came before that is nghttp2's to say, which
+ * looks at DATA piece by piece. */
 static void same_log(const char *a, const char *b)
 {
     const char *end_a = strstr(a, "error TERN_"), *end_b = strstr(b, "error TERN_");

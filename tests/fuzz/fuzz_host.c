@@ -1,5 +1,5 @@
-/* Hosts, internationalised ones too: normalising what was normalised changes nothing, the URL parser sees the same host in
- * the same text, and a pattern made of it matches it. */
+/* Hosts, internationalised ones too: normalising what was normalised changes nothing, the URL parser sees the same host
+ * in the same text, and a pattern made of it matches it. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* netrc files: read or refused with a line; what was read is written and read the same again; nothing in it breaks out of a
- * field. */
+/* netrc files: read or refused with a line; what was read is written and read the same again; nothing in it breaks out
+ * of a field. */
 #include "base/fields.h"
 #include "policy/netrc.h"
 #include "tests/fuzz/fuzz.h"

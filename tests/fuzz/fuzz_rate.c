@@ -1,5 +1,5 @@
-/* What answers say about rates: whatever stands in the fields, a host's calls are held back for a bounded time, never for
- * less than before, and hearing the same again changes nothing. The input: two bytes of options, then fields. */
+/* What answers say about rates: whatever stands in the fields, a host's calls are held back for a bounded time, never
+ * for less than before, and hearing the same again changes nothing. The input: two bytes of options, then fields. */
 #include "policy/rate.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
 /* Redirects: whatever Location says, nothing is followed but http and https, nor downwards unless allowed, secrets stay
- * with their origin, and the next URL is a canonical one. The input: a byte of options, a line with the URL, a line with
- * the method, then Location. */
+ * with their origin, and the next URL is a canonical one. The input: a byte of options, a line with the URL, a line
+ * with the method, then Location. */
 #include "policy/redirect.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
-/* Requests: whatever passes the gate is one request on the wire, as an independent parser reads it, with just the method,
- * target and fields that went in. Lists: each element is part of the value, in order. The input: lines with method,
- * authority and target, then fields. */
+/* Requests: whatever passes the gate is one request on the wire, as an independent parser reads it, with just the
+ * method, target and fields that went in. Lists: each element is part of the value, in order. The input: lines with
+ * method, authority and target, then fields. */
 #include <llhttp.h>
 
 #include "base/fields.h"

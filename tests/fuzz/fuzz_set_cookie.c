@@ -1,7 +1,7 @@
 /* Cookies: whatever servers and files say, none is sent to a host that its domain does not match, over http where it is
- * Secure, or across a public suffix; hearing again changes nothing, and the text of a jar reads as that jar. The input: a
- * byte of options, a line with a URL, a line with another, then lines: fields Set-Cookie of the first URL's server. With
- * FILE they are the lines of a file instead. */
+ * Secure, or across a public suffix; hearing again changes nothing, and the text of a jar reads as that jar. The input:
+ * a byte of options, a line with a URL, a line with another, then lines: fields Set-Cookie of the first URL's server.
+ * With FILE they are the lines of a file instead. */
 #include "base/mem.h"
 #include "policy/cookies.h"
 #include "policy/suffix.h"

@@ -1,5 +1,5 @@
-/* Trusted certificates in memory, PEM or DER: they are trusted or refused with a reason, each time alike. The input: what
- * ca_pem points at. */
+/* Trusted certificates in memory, PEM or DER: they are trusted or refused with a reason, each time alike. The input:
+ * what ca_pem points at. */
 #include "engine/files.h"
 #include "tests/fuzz/fuzz.h"
 #include "tls/mbedtls_material.h"

@@ -1,5 +1,5 @@
-/* URLs: what parses prints as a text that parses to the same, in agreement with the host normaliser and with the gate for
- * requests; and so for what a reference resolves to. The input: a line with a URL, then a reference. */
+/* URLs: what parses prints as a text that parses to the same, in agreement with the host normaliser and with the gate
+ * for requests; and so for what a reference resolves to. The input: a line with a URL, then a reference. */
 #include "base/fields.h"
 #include "base/url.h"
 #include "proto/request.h"

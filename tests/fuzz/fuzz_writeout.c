@@ -1,6 +1,6 @@
 /* What fetch -w prints: any format is taken to its end, text without variables comes out as it is, and %{json} and
- * %{header_json} are JSON whatever the URL and the fields are. The input: lines with the format, the URL, the method, the
- * text of a failure, then fields. */
+ * %{header_json} are JSON whatever the URL and the fields are. The input: lines with the format, the URL, the method,
+ * the text of a failure, then fields. */
 #include <stdlib.h>
 
 #include "base/fields.h"

@@ -22,7 +22,8 @@ PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name tern.pc)")
 export PKG_CONFIG_PATH
 libdir=$(pkg-config --variable=libdir tern)
 bundled=$(pkg-config --variable=bundled tern)
-grep -q "set(tern_BUNDLED \"$bundled\")" "$libdir/cmake/tern/tern-config.cmake" || fail "the packages disagree on: $bundled"
+grep -q "set(tern_BUNDLED \"$bundled\")" "$libdir/cmake/tern/tern-config.cmake" ||
+    fail "the packages disagree on: $bundled"
 
 # shellcheck disable=SC2046,SC2086
 {
@@ -34,6 +35,7 @@ LD_LIBRARY_PATH=$libdir "$work/shared" || fail "shared, by pkg-config: exit code
 "$work/static" || fail "static, by pkg-config: exit code $?"
 
 cmake -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_COMPILER="$compiler" \
-    -DCMAKE_C_FLAGS="$flags" >"$work/log" 2>&1 && cmake --build "$work/cmake" >>"$work/log" 2>&1 || fail "$(cat "$work/log")"
+    -DCMAKE_C_FLAGS="$flags" >"$work/log" 2>&1 && cmake --build "$work/cmake" >>"$work/log" 2>&1 ||
+    fail "$(cat "$work/log")"
 "$work/cmake/with_tern" || fail "shared, by CMake: exit code $?"
 "$work/cmake/with_tern_static" || fail "static, by CMake: exit code $?"

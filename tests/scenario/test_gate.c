@@ -118,8 +118,8 @@ static void test_addresses_of_every_kind(void **state)
     scenario_close(&s);
 }
 
-/* DNS rebinding: a name whose next answer is an inner address. What was made to the address before may be used, which the
- * gate has let through. */
+/* DNS rebinding: a name whose next answer is an inner address. What was made to the address before may be used, which
+ * the gate has let through. */
 static void test_a_name_that_moves_inwards(void **state)
 {
     const struct tern_gate gate = {.public_only = true};

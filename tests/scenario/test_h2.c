@@ -105,8 +105,8 @@ static void test_burst_on_an_idle_connection(void **state)
     scenario_close(&s);
 }
 
-/* Who wants a fresh connection is dialled for as soon as there is room, though another call takes the idle one in the very
- * turn in which that shows. */
+/* Who wants a fresh connection is dialled for as soon as there is room, though another call takes the idle one in the
+ * very turn in which that shows. */
 static void test_a_fresh_call_beside_one_that_takes_the_idle_connection(void **state)
 {
     static const struct tern_client_config config = {.http_mode = TERN_HTTP_MODE_2_ONLY,

@@ -1,5 +1,5 @@
-/* Peers that flood (CVE-2019-9511 and its kin, 2023-44487, 2024-27983, 2024-28182): each kind under a budget of frames taken,
- * of memory held and of what is written in answer. */
+/* Peers that flood (CVE-2019-9511 and its kin, 2023-44487, 2024-27983, 2024-28182): each kind under a budget of frames
+ * taken, of memory held and of what is written in answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* What an HTTP/2 peer may change while calls run, and frames that it may not send: limits, windows, sizes, and what stands
- * on streams that are over or never were. */
+/* What an HTTP/2 peer may change while calls run, and frames that it may not send: limits, windows, sizes, and what
+ * stands on streams that are over or never were. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +20,8 @@ static void set(struct h2_script *peer, uint16_t setting, uint32_t value)
     h2_script_say(peer);
 }
 
-/* Of what was written since the last time: the bytes of bodies. No frame of the client's is over 16,384 (the ear asserts
- * that). */
+/* Of what was written since the last time: the bytes of bodies. No frame of the client's is over 16,384 (the ear
+ * asserts that). */
 static size_t data_bytes(struct h2_script *peer)
 {
     size_t sum = 0;

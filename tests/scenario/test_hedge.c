@@ -1,5 +1,5 @@
-/* Hedges through the whole client, in virtual time: a second attempt beside one that is slow, and every way in which the
- * two can end. */
+/* Hedges through the whole client, in virtual time: a second attempt beside one that is slow, and every way in which
+ * the two can end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

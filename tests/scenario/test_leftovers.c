@@ -1,5 +1,5 @@
-/* Promise: a started request is immutable, and nothing of one call shows in the next. Whatever a call asked for and however
- * it ended, the next one on its client says what it would say on a client of its own. */
+/* Promise: a started request is immutable, and nothing of one call shows in the next. Whatever a call asked for and
+ * however it ended, the next one on its client says what it would say on a client of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

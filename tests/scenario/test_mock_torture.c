@@ -1,5 +1,5 @@
-/* The mock without memory: each allocation refused in turn, and from there on all of them. Every call that was started ends
- * once, and nothing leaks, whatever the order in which engine and mock go. */
+/* The mock without memory: each allocation refused in turn, and from there on all of them. Every call that was started
+ * ends once, and nothing leaks, whatever the order in which engine and mock go. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -83,8 +83,8 @@ static void test_retire_under_load(void **state)
     scenario_close(&s);
 }
 
-/* A shared connection retires under its streams: they finish, those that come are on the new address, and it closes with
- * the last of them. */
+/* A shared connection retires under its streams: they finish, those that come are on the new address, and it closes
+ * with the last of them. */
 static void test_retire_a_shared_connection(void **state)
 {
     struct scenario s;

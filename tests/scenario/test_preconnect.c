@@ -188,7 +188,8 @@ static void test_refusals(void **state)
     scenario_close(&s);
 }
 
-/* What it opens is what a call to its URL takes: with its host's settings, and over TLS where that is known to be wanted. */
+/* What it opens is what a call to its URL takes: with its host's settings, and over TLS where that is known to be
+ * wanted. */
 static void test_it_goes_where_calls_go(void **state)
 {
     static const struct tern_connect_to elsewhere = {.to_port = 8080};

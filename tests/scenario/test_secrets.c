@@ -1,5 +1,5 @@
-/* Promise: secrets belong to an origin. Generated chains of redirects over hosts, subdomains, ports and schemes, and which
- * secrets reach whom, against an oracle that only looks at where the chain has been. */
+/* Promise: secrets belong to an origin. Generated chains of redirects over hosts, subdomains, ports and schemes, and
+ * which secrets reach whom, against an oracle that only looks at where the chain has been. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

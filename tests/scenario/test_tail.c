@@ -1,5 +1,5 @@
-/* The tail at scale: an origin that is fast but for one answer in fifty. How long calls take and what is sent, with hedges
- * and without; and what becomes of it when the origin as a whole is slow. */
+/* The tail at scale: an origin that is fast but for one answer in fifty. How long calls take and what is sent, with
+ * hedges and without; and what becomes of it when the origin as a whole is slow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

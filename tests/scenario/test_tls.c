@@ -367,9 +367,10 @@ static void test_http_2_is_what_a_server_gets_that_takes_it(void **state)
     close_world(&w);
 }
 
-/* The first burst waits for one dial, since it may bring HTTP/2; the second knows better, though no connection is left. */
-/* Who insists on HTTP/2 is told that it cannot be had, by a server that says so or by one that knows no ALPN; nothing of
- * the request is sent. */
+/* The first burst waits for one dial, since it may bring HTTP/2; the second knows better, though no connection is
+ * left. */
+/* Who insists on HTTP/2 is told that it cannot be had, by a server that says so or by one that knows no ALPN; nothing
+ * of the request is sent. */
 static void test_http_2_only_where_a_server_has_none(void **state)
 {
     static const char *const addresses[] = {"192.0.2.1"};

@@ -1,5 +1,5 @@
-/* Tokens (tern_auth.ask_token) through the whole client: one question for all, once again after a 401, and what may come
- * between. */
+/* Tokens (tern_auth.ask_token) through the whole client: one question for all, once again after a 401, and what may
+ * come between. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
-/* tests/sim/identity.h - who calls say they are: names and passwords, netrc, tokens that users get; and servers that want to
- * know it.
+/* tests/sim/identity.h - who calls say they are: names and passwords, netrc, tokens that users get; and servers that
+ * want to know it.
  *
- * Every secret of the workload has "secret-" in it, and whose it is. A server knows from a call's plan which of them may
- * come to it; any other, in whatever field, fails the history. */
+ * Every secret of the workload has "secret-" in it, and whose it is. A server knows from a call's plan which of them
+ * may come to it; any other, in whatever field, fails the history. */
 #ifndef TERN_TESTS_SIM_IDENTITY_H
 #define TERN_TESTS_SIM_IDENTITY_H
 

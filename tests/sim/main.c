@@ -1,6 +1,6 @@
 /* tern-sim: plays histories. See tests/sim/README.md.
  *
- *     tern-sim SEED [--without FAULT,... | --only FAULT,...] [--calls N,N-M,...] [--trace]   one history, and its digest
+ *     tern-sim SEED [--without FAULT,... | --only FAULT,...] [--calls N,N-M,...] [--trace]  one history, its digest
  *     tern-sim --for SECONDS | --count N [--from SEED]                      many, each seed the one before plus one
  *
  * Many are played in child processes, so that whatever ends one names its seed; then less and less of that history is

@@ -1,7 +1,7 @@
 /* Bodies that break off, and servers that are asked for the rest of them (RFC 9110 13.1.5, 14).
  *
- * A body of this kind is named by its seed: that says whose it is, how long, and what its validator is like. So a server
- * knows from If-Range alone which body the client has begun. */
+ * A body of this kind is named by its seed: that says whose it is, how long, and what its validator is like. So a
+ * server knows from If-Range alone which body the client has begun. */
 #include <stdio.h>
 
 #include "base/date.h"

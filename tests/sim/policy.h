@@ -1,10 +1,11 @@
 /* tests/sim/policy.h - what clients and calls decide by policy: plans of it, and what must be so because of them.
  *
- * A client's configuration has sites: the client's own and those for host patterns. Each knows whom it belongs to, through
- * the hooks' user, so that every attempt says by which policy it goes. Configurations live until the world's end.
+ * A client's configuration has sites: the client's own and those for host patterns. Each knows whom it belongs to,
+ * through the hooks' user, so that every attempt says by which policy it goes. Configurations live until the world's
+ * end.
  *
- * A call's links are the URLs that it may ask for: the first is its own, each redirect that a server says makes another.
- * Its path has its number, so a server knows which request it sees and what must be left of it. */
+ * A call's links are the URLs that it may ask for: the first is its own, each redirect that a server says makes
+ * another. Its path has its number, so a server knows which request it sees and what must be left of it. */
 #ifndef TERN_TESTS_SIM_POLICY_H
 #define TERN_TESTS_SIM_POLICY_H
 

@@ -131,7 +131,8 @@ bool sim_fault(enum sim_fault fault);
 
 /* ---- time ---- */
 
-/* Has run(context, number) called after_ns from now, between the engines' steps. context lives until the world's end. */
+/* Has run(context, number) called after_ns from now, between the engines' steps. context lives until the world's
+ * end. */
 void sim_after(uint64_t after_ns, void (*run)(void *context, uint64_t number), void *context, uint64_t number);
 uint64_t sim_next_event(void); /* or TERN_OFF */
 uint64_t sim_wall_s(void);

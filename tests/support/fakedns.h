@@ -21,7 +21,8 @@ struct tern_resolver *fakedns_resolver(struct fakedns *servers);
 /* From now on name has these addresses, written with spaces between them; a family without any is not found. */
 void fakedns_answer(struct fakedns *servers, const char *name, const char *addresses, uint32_t ttl_s);
 
-/* From now on the question for name in family (TERN_IP_ANY: both) ends with status, which is not FOUND; FOUND takes that back. */
+/* From now on the question for name in family (TERN_IP_ANY: both) ends with status, which is not FOUND; FOUND takes
+ * that back. */
 void fakedns_fails(struct fakedns *servers, const char *name, enum tern_ip_family family, enum tern_dns_status status);
 
 /* Questions asked from now on are answered after ns; TERN_OFF: never. */

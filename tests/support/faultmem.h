@@ -1,7 +1,7 @@
 /* tests/support/faultmem.h - an allocator that counts, and fails on demand.
  *
- * Install it first thing in main. All counting is atomic, so threads may allocate; which of them meets the failure is then
- * up to the scheduler. Over a whole operation:
+ * Install it first thing in main. All counting is atomic, so threads may allocate; which of them meets the failure is
+ * then up to the scheduler. Over a whole operation:
  *     for (uint64_t n = 1;; n++) {
  *         faultmem_fail_nth(n);
  *         error = operation();

@@ -1,5 +1,5 @@
-/* tests/support/h2_rig.h - an HTTP/2 codec with recording streams, and two kinds of peer: frames made by hand, for what no
- * server library would send, and nghttp2's server, for flows.
+/* tests/support/h2_rig.h - an HTTP/2 codec with recording streams, and two kinds of peer: frames made by hand, for what
+ * no server library would send, and nghttp2's server, for flows.
  *
  * What a stream hears becomes one line of text per event, as in h1_rig.h:
  *     head 200 | a: b            body "hi"            trailers | c: d            sent            end
@@ -60,7 +60,8 @@ void h2_peer_body(struct h2_peer *peer, const char *const *steps, size_t count, 
 enum tern_error h2_peer_submit(struct h2_peer *peer);
 const char *h2_peer_log(struct h2_peer *peer);
 
-/* Pulls and writes, at most k bytes at a time (0: all), until there is nothing to write; returns the number of writes. */
+/* Pulls and writes, at most k bytes at a time (0: all), until there is nothing to write; returns the number of
+ * writes. */
 size_t h2_rig_write(struct h2_rig *rig, size_t k);
 /* The text of the frames written since the last time. */
 const char *h2_rig_frames(struct h2_rig *rig);

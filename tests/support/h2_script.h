@@ -19,7 +19,8 @@ struct h2_script {
     struct h2_ear ear;
 };
 
-/* Accepts the oldest connection to SCENARIO_ADDRESS (or address); open_with also puts one setting into the SETTINGS frame, unless it is 0. */
+/* Accepts the oldest connection to SCENARIO_ADDRESS (or address); open_with also puts one setting into the SETTINGS
+ * frame, unless it is 0. */
 void h2_script_open(struct h2_script *script, struct scenario *s);
 void h2_script_open_at(struct h2_script *script, struct scenario *s, const char *address);
 void h2_script_open_with(struct h2_script *script, struct scenario *s, uint16_t setting, uint32_t value);

@@ -60,7 +60,8 @@ void scenario_close(struct scenario *s);
 /* Of one whose engine the test has freed itself: nothing looks at it any more. */
 void scenario_forget(const struct scenario *s);
 
-/* For torture.h: every engine was shut down, so every call of the scenarios that are open has ended, once. Forgets them. */
+/* For torture.h: every engine was shut down, so every call of the scenarios that are open has ended, once. Forgets
+ * them. */
 void scenario_all_ended(void);
 
 /* Starts a call, which must not be refused, and takes the engine through what is due now. */

@@ -63,8 +63,8 @@ void simio_refuse(struct simio *sim, const char *address);
 void simio_black_hole(struct simio *sim, const char *address);                  /* a connect never ends */
 void simio_connect_fails(struct simio *sim, const char *address, int os_errno); /* at once, in connect */
 void simio_connect_takes(struct simio *sim, const char *address, uint64_t ns);  /* after one of the above */
-/* A path with length and width to it, for connections made from here on: what either says is there half of round_trip_ns
- * later; what the peer says leaves at bytes_per_s, the rest of it waiting in line. */
+/* A path with length and width to it, for connections made from here on: what either says is there half of
+ * round_trip_ns later; what the peer says leaves at bytes_per_s, the rest of it waiting in line. */
 void simio_path(struct simio *sim, const char *address, uint64_t round_trip_ns, uint64_t bytes_per_s);
 /* Connects that were tried at it. */
 uint32_t simio_connects(struct simio *sim, const char *address);

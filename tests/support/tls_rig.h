@@ -80,7 +80,8 @@ struct tls_client {
     bool is_loaded;
 };
 
-/* The engine's handshake_threads of rigs made from here on. Its jobs run on the test's own thread, as steps of the loop. */
+/* The engine's handshake_threads of rigs made from here on. Its jobs run on the test's own thread, as steps of the
+ * loop. */
 extern uint32_t tls_rig_handshake_threads;
 
 /* Runs a cmocka group with handshakes on the loop, and again with handshakes as a worker does them: every result must

@@ -1,17 +1,17 @@
 /* tests/support/torture.h - every scenario test once more, with something failing under it.
  *
- * With TERN_TORTURE set a test program runs each of its tests again and again: first as it is, then with the first of its
- * allocations failing, with the second, ... with the last; then with all from the first on failing, and so on; and the
- * same for the operations of the OS seam and of the file seam. What the test then expects in vain does not count. What
- * counts: nothing crashes, hangs or spins, no call ends twice or, once its engine is shut down, not at all, and all
- * memory and every socket come back.
+ * With TERN_TORTURE set a test program runs each of its tests again and again: first as it is, then with the first of
+ * its allocations failing, with the second, ... with the last; then with all from the first on failing, and so on; and
+ * the same for the operations of the OS seam and of the file seam. What the test then expects in vain does not count.
+ * What counts: nothing crashes, hangs or spins, no call ends twice or, once its engine is shut down, not at all, and
+ * all memory and every socket come back.
  *
  *     TERN_TORTURE=all             every failure of every test
  *     TERN_TORTURE=SEED            a few of some, another choice for each number
  *     TERN_TORTURE_ONLY='TEST:MODE:N'   one, with its output: what a finding tells to run
- *     TERN_TORTURE_SECONDS=S       at most so long with one mode of a test, the failures spread over it; default: no limit
- *     TERN_TORTURE_FAILURES=N   at most N of one mode of a test, spread over it, the same ones each time; none of a test
- *                               that has more than 20,000; default: no limit
+ *     TERN_TORTURE_SECONDS=S    at most so long with one mode of a test, the failures spread over it; default: no limit
+ *     TERN_TORTURE_FAILURES=N   at most N of one mode of a test, spread over it, the same ones each time; none of a
+ *                               test that has more than 20,000; default: no limit
  *
  * Each test runs in a process of its own. A test takes part by making its world with simio_new or scenario_open. */
 #ifndef TERN_TESTS_SUPPORT_TORTURE_H

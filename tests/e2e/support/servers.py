@@ -162,8 +162,8 @@ class WebServer(Server):
 
 
 class Nginx(WebServer):
-    """Takes PUT below /dav/ (which keeps it), writes a line to posts() for each request to /post, and tells its counters
-    at /counters. A connection carries keepalive_requests."""
+    """Takes PUT below /dav/ (which keeps it), writes a line to posts() for each request to /post, and tells its
+    counters at /counters. A connection carries keepalive_requests."""
     name = "nginx"
 
     def __init__(self, keepalive_requests=1000000):
@@ -184,7 +184,10 @@ class Nginx(WebServer):
             }}
             location = /post {{ access_log {self.path("posts")} line; return 200; }}
             location = /204 {{ return 204; }}
-            location = /large {{ {"".join(f"add_header {name} {value};" for name, value in LARGE_FIELDS.items())} return 200; }}
+            location = /large {{
+                {"".join(f"add_header {name} {value};" for name, value in LARGE_FIELDS.items())}
+                return 200;
+            }}
             location = /counters {{ stub_status; }}
             location /basic/ {{
                 alias {self.path("www")}/;
@@ -198,7 +201,8 @@ class Nginx(WebServer):
             location = /moved/round {{ return 307 /moved/round; }}
             location /coded/ {{ alias {self.path("www")}/; gzip on; gzip_types *; gzip_min_length 0; }}
         """
-        blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; listen unix:{self.socket_path}; {common} }}"]
+        blocks = [f"server {{ listen 127.0.0.1:{self.ports['plain']} backlog=1024; "
+                  f"listen unix:{self.socket_path}; {common} }}"]
         blocks.append(f"server {{ listen 127.0.0.1:{self.ports['h2c']} backlog=1024 http2; {common} }}")
         for name in (*self.listeners, "h2"):
             cert, protocols = LISTENERS.get(name, LISTENERS["tls"])
@@ -256,8 +260,8 @@ class Apache(WebServer):
         modules = os.path.join(_root(), "usr/lib/apache2/modules")
         loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
                           for name in ("mpm_event", "alias", "auth_basic", "auth_digest", "authn_core", "authn_file",
-                                       "authz_core", "authz_user", "dir", "headers", "http2", "log_config", "proxy", "proxy_http",
-                                       "reflector", "ssl")
+                                       "authz_core", "authz_user", "dir", "headers", "http2", "log_config", "proxy",
+                                       "proxy_http", "reflector", "ssl")
                           if os.path.exists(f"{modules}/mod_{name}.so"))
         hosts = "\n".join(f"""
             Listen 127.0.0.1:{self.ports[name]}
@@ -406,8 +410,8 @@ hosts:
 
 
 class Nghttpd(WebServer):
-    """Gives the body of any POST back, and a trailer after every body. It speaks HTTP/2 alone, and has a process for each
-    listener."""
+    """Gives the body of any POST back, and a trailer after every body. It speaks HTTP/2 alone, and has a process for
+    each listener."""
     name = "nghttpd"
     listeners = ()
 
@@ -416,7 +420,8 @@ class Nghttpd(WebServer):
         del self.ports["plain"]
 
     def command(self):
-        common = [self.program, "-a", "127.0.0.1", "-d", self.path("www"), "--echo-upload", "--trailer", "tern-trailer: yes"]
+        common = [self.program, "-a", "127.0.0.1", "-d", self.path("www"), "--echo-upload", "--trailer",
+                  "tern-trailer: yes"]
         clear = [*common, "--no-tls", str(self.ports["h2c"])]
         tls = [*common, str(self.ports["h2"]), self.tree.key("good"), self.tree.cert("good")]
         return ["/bin/sh", "-c", f"{shlex.join(clear)} & exec {shlex.join(tls)}"]
@@ -525,7 +530,8 @@ class Dnsmasq(Server):
         (self.port,) = free_ports(1, kind=socket.SOCK_DGRAM)
         self.write("hosts", "")
         self.write("dnsmasq.conf", "\n".join(("no-resolv", "no-hosts", "no-poll", "bind-interfaces", "log-queries",
-                                              "listen-address=127.0.0.1", f"port={self.port}", f"addn-hosts={self.path('hosts')}",
+                                              "listen-address=127.0.0.1", f"port={self.port}",
+                                              f"addn-hosts={self.path('hosts')}",
                                               *self.lines, "")))
 
     def command(self):

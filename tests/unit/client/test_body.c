@@ -195,7 +195,8 @@ static void test_bytes_that_another_took_are_waited_for(void **state)
     sem_destroy(&slow.go);
 }
 
-/* The body is wanted again while a read of it goes on. What that reads comes too late; all of the file comes once more. */
+/* The body is wanted again while a read of it goes on. What that reads comes too late; all of the file comes once
+ * more. */
 static void test_a_file_is_had_again(void **state)
 {
     struct slow_files slow = {.ops = *tern_files_posix()->ops};

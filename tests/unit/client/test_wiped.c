@@ -85,7 +85,8 @@ static void ask(void *user, struct tern_client *client, uint64_t question, bool 
     assert_int_equal(tern_client_token(client, question, tern_str(secret), 0), TERN_OK);
 }
 
-/* No block that is given back holds a password, neither the configuration's nor a call's own nor netrc's nor a token. */
+/* No block that is given back holds a password, neither the configuration's nor a call's own nor netrc's nor a
+ * token. */
 static void test_passwords_are_wiped(void **state)
 {
     char text[2000];

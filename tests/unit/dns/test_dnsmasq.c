@@ -1,8 +1,8 @@
 /* c-ares on the real reactor, against a real dnsmasq on loopback.
  *
  * dnsmasq comes from the PATH, or from $TERN_SERVERS where ./run has unpacked it. Where there is none, the program is
- * skipped (77), or fails if TERN_NO_SKIP is set. The engine's clock can be moved on, so nothing here waits for time to pass but
- * for the short timeouts of servers that stay silent. */
+ * skipped (77), or fails if TERN_NO_SKIP is set. The engine's clock can be moved on, so nothing here waits for time to
+ * pass but for the short timeouts of servers that stay silent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>

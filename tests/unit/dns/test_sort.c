@@ -80,7 +80,8 @@ static void test_rules(void **state)
     }
 }
 
-/* What no rule tells apart keeps its order: IPv4 servers of equal rank, and IPv6 that differ in the host's part only. */
+/* What no rule tells apart keeps its order: IPv4 servers of equal rank, and IPv6 that differ in the host's part
+ * only. */
 static void test_is_stable(void **state)
 {
     const char *wanted[] = {"2001:db8::ff00", "2001:db8::1",  "2001:db8::ff01", "203.0.113.9",

@@ -1,5 +1,5 @@
-/* The gate: which addresses are public, against the registries as they are printed; which URLs pass, against a reading of
- * tern/policy.h in a few lines. */
+/* The gate: which addresses are public, against the registries as they are printed; which URLs pass, against a reading
+ * of tern/policy.h in a few lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,9 +17,9 @@
 
 enum reach { NO, YES, INSIDE_LAST, INSIDE_6TO4 };
 
-/* IANA's special-purpose address registries for IPv4 and IPv6 (RFC 6890 as updated to 2025), column "Globally Reachable",
- * row by row; and what they leave to others: multicast (RFC 5771, RFC 4291 2.7), and that of IPv6 only 2000::/3 is given
- * out (RFC 3587). The longest prefix that holds an address decides. */
+/* IANA's special-purpose address registries for IPv4 and IPv6 (RFC 6890 as updated to 2025), column "Globally
+ * Reachable", row by row; and what they leave to others: multicast (RFC 5771, RFC 4291 2.7), and that of IPv6 only
+ * 2000::/3 is given out (RFC 3587). The longest prefix that holds an address decides. */
 static const struct {
     const char *network;
     enum reach reach;

@@ -13,7 +13,8 @@
 
 static const struct tern_breaker two_in_a_row = {.address_failures = 2, .address_ns = 30 * TERN_S};
 
-/* What an answer leads to: '.' nothing, 'A' its address is set aside, 's' it still is. With SET_ASIDE for_s is checked. */
+/* What an answer leads to: '.' nothing, 'A' its address is set aside, 's' it still is. With SET_ASIDE for_s is
+ * checked. */
 static void note(struct tern_outliers *outliers, const struct tern_breaker *config, const char *address, size_t choices,
                  uint64_t at_s, bool is_failure, char verdict, uint64_t for_s)
 {

@@ -108,7 +108,8 @@ static const struct place places[] = {
 
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "post"};
 
-/* RFC 9110 15.4.2 to 15.4.4: 303 is fetched by GET, by HEAD where HEAD was; 301 and 302 may turn POST into GET and do. */
+/* RFC 9110 15.4.2 to 15.4.4: 303 is fetched by GET, by HEAD where HEAD was; 301 and 302 may turn POST into GET and
+ * do. */
 static bool to_get(const struct tern_redirects *config, uint16_t status, const char *method)
 {
     bool is_post = strcmp(method, "POST") == 0;

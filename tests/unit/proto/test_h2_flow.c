@@ -263,8 +263,8 @@ static void cancelled_bytes_still_open_the_connection(void **unused)
     finish();
 }
 
-/* The ledger has no room beside the connection's window: that is not given back for what is kept, but the rest of it goes
- * on serving the other streams. */
+/* The ledger has no room beside the connection's window: that is not given back for what is kept, but the rest of it
+ * goes on serving the other streams. */
 static void a_full_ledger_closes_the_window_by_what_is_kept(void **unused)
 {
     static char text[10001];

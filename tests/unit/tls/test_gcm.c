@@ -1,6 +1,6 @@
 /* AES-GCM of the private mbedTLS: NIST's vectors, and where tools/mbedtls has one of its own, that one against
- * mbedTLS's, byte for byte. Its file is compiled in here, so that it runs under the sanitizers, which the library is built
- * without. */
+ * mbedTLS's, byte for byte. Its file is compiled in here, so that it runs under the sanitizers, which the library is
+ * built without. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
