@@ -1,5 +1,6 @@
 #!/bin/sh
-# Format, arrows, clang-tidy. With --no-install nothing is installed or built: what cannot run is named and left out.
+# Format, columns, arrows, clang-tidy. With --no-install nothing is installed or built: what cannot run is named and
+# left out.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -50,6 +51,20 @@ check_format() {
     failed="$failed format"
 }
 
+# clang-format leaves comments as they are, and nothing else looks at the other languages. Tables need their columns; what
+# builds the libraries does not change but for them, since its hash names the build.
+check_columns() {
+    needs columns git || return 0
+    # As characters, not as bytes.
+    long=$(git ls-files -z --cached --others --exclude-standard -- \
+        '*.c' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' run .ci/run ':!tools/libs.sh' ':!tools/mbedtls' |
+        LC_ALL=C.UTF-8 xargs -0r grep -sHnoE '^.{121}' | cut -d : -f 1,2)
+    [ -n "$long" ] || return 0
+    say "longer than 120 columns:"
+    echo "$long" >&2
+    failed="$failed columns"
+}
+
 check_arrows() {
     needs arrows python3 || return 0
     python3 -B tools/arrows.py --self-test && python3 -B tools/arrows.py || failed="$failed arrows"
@@ -72,6 +87,7 @@ check_tidy() {
 }
 
 check_format
+check_columns
 check_arrows
 check_tidy
 [ -z "$failed" ] || { say "failed:$failed"; exit 1; }
