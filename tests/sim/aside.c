@@ -8,6 +8,7 @@
 #include "tests/sim/user.h"
 
 #define HELD_MAX 16
+#define ADDRESSES_MAX 6 /* that an origin has at one time */
 
 /* An address of one origin, as long as it is set aside. */
 struct aside {
@@ -30,7 +31,7 @@ struct watched {
     uint64_t opened_ns;
     struct aside asides[TERN_OUTLIERS_MAX];
     unsigned aside_count;
-    size_t choices_max; /* that a dial ever had */
+    size_t choices_max; /* that a dial ever had, or could have had */
 };
 
 static struct watched *all;
@@ -177,13 +178,16 @@ static void print_address(char out[TERN_SOCKADDR_TEXT_MAX], const struct tern_dn
     tern_sockaddr_print(&where, out, TERN_SOCKADDR_TEXT_MAX);
 }
 
-/* What was set aside before the dial began is dialled behind the others of its family, which have come with it. */
+/* What was set aside before the dial began is dialled behind the others of its family, which have come with it. Without
+ * memory an address is not remembered (dns/peers.h). */
 static void check_dial(struct watched *watched, const struct tern_dial *dial)
 {
     const struct tern_lookup *lookup = &dial->lookup;
     char text[TERN_SOCKADDR_TEXT_MAX];
 
-    for (size_t i = 0; !lookup->is_fixed && i < lookup->taken; i++) {
+    if (lookup->is_fixed || sim.faults[SIM_FAULT_ENOMEM] > 0)
+        return;
+    for (size_t i = 0; i < lookup->taken; i++) {
         const struct tern_dns_address *early = &lookup->addresses[i];
         const struct aside *aside;
 
@@ -202,13 +206,27 @@ static void check_dial(struct watched *watched, const struct tern_dial *dial)
     }
 }
 
+/* Of what may come from a lookup in the very step in which an address is set aside and its bucket goes, all is counted. */
+static size_t choices_of(const struct tern_bucket *bucket)
+{
+    size_t most = bucket->check != NULL ? ADDRESSES_MAX : bucket->choices;
+
+    TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
+        const struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
+        size_t choices = dial->lookup.state == TERN_LOOKUP_ENDED ? tern_lookup_choices(&dial->lookup) : ADDRESSES_MAX;
+
+        most = choices > most ? choices : most;
+    }
+    return most;
+}
+
 static void check_bucket(const struct sim_client *client, const struct tern_bucket *bucket)
 {
     for (struct watched *watched = all; watched != NULL; watched = watched->next) {
         if (watched->who != client->config->tokens || !is_of(bucket, watched->key))
             continue;
-        if (bucket->choices > watched->choices_max)
-            watched->choices_max = bucket->choices;
+        if (choices_of(bucket) > watched->choices_max)
+            watched->choices_max = choices_of(bucket);
         TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
             check_dial(watched, TERN_CONTAINER_OF(node, struct tern_dial, node));
         }
