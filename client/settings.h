@@ -17,8 +17,8 @@ struct tern_site {
     struct tern_policy policy;          /* every default filled in */
     const struct tern_gate_rules *gate; /* policy.gate, compiled. The profile's: its connections may outlive these */
     const struct tern_auth_rules *auth; /* policy.auth, compiled */
-    /* What its calls send that add nothing of their own: the profile's, with Accept-Encoding where they are decoded. They
-     * have passed tern_request_fields_check, which gave fields_bytes. */
+    /* What its calls send that add nothing of their own: the profile's, with Accept-Encoding where they are decoded.
+     * They have passed tern_request_fields_check, which gave fields_bytes. */
     const struct tern_field *fields;
     size_t field_count, fields_bytes;
 };

@@ -41,9 +41,10 @@ struct tern_tcp {
 };
 
 /* Starts to connect in tcp, the caller's storage (its former content is ignored), to peer, which must live as long as
- * tcp is asked for anything, and sets every field: set stream.on_ready and stream.owner after it. No upcall comes from inside. options may be NULL. What is found
- * out at once is the return value, with why in full; nothing is open then and the storage is the caller's at once.
- * Errors: TERN_EDESCRIPTORS, TERN_ENOMEM, TERN_EOS, TERN_ECONFIG (the local address or device), class CONNECT. */
+ * tcp is asked for anything, and sets every field: set stream.on_ready and stream.owner after it. No upcall comes from
+ * inside. options may be NULL. What is found out at once is the return value, with why in full; nothing is open then
+ * and the storage is the caller's at once. Errors: TERN_EDESCRIPTORS, TERN_ENOMEM, TERN_EOS, TERN_ECONFIG (the local
+ * address or device), class CONNECT. */
 TERN_MUST_USE enum tern_error tern_tcp_start(struct tern_engine *engine, struct tern_tcp *tcp,
                                              const struct tern_sockaddr *peer, const struct tern_tcp_options *options,
                                              struct tern_fault *why);

@@ -15,15 +15,15 @@ TERN_MUST_USE enum tern_error tern_h1_status_parse(struct tern_str line, uint16_
 TERN_MUST_USE enum tern_error tern_h1_field_parse(struct tern_str line, struct tern_str *name, struct tern_str *value,
                                                   const char **why);
 
-/* The same for a line that begins data and is plain: ends in CRLF, holds no other control character, HTAB included (and in a
- * status line nothing that has to be refused). Answers its length with the CRLF, or 0: it is not plain, or not all there.
- * What is plain here the functions above take as well, and find the same in it. */
+/* The same for a line that begins data and is plain: ends in CRLF, holds no other control character, HTAB included (and
+ * in a status line nothing that has to be refused). Answers its length with the CRLF, or 0: it is not plain, or not all
+ * there. What is plain here the functions above take as well, and find the same in it. */
 size_t tern_h1_plain_status(struct tern_str data, uint16_t *status, enum tern_http_version *version,
                             struct tern_str *reason);
 size_t tern_h1_plain_field(struct tern_str data, struct tern_field *field);
 
-/* Whether a field of that name may say how the message is framed or what becomes of the connection, for whoever reads it:
- * told by its length alone, so that no other mistake can hide one. */
+/* Whether a field of that name may say how the message is framed or what becomes of the connection, for whoever reads
+ * it: told by its length alone, so that no other mistake can hide one. */
 bool tern_h1_may_frame(struct tern_str name);
 
 /* The body's length by RFC 9112 6.3 as strictly as it can be read, and whether the connection lives on (9.3): begin

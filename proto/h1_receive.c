@@ -271,8 +271,8 @@ static bool parser_agrees(struct tern_h1 *h1, struct tern_str head, const struct
            ends_alike(&h1->scratch->framing, *ended);
 }
 
-/* Reads the plain lines of a head where they stand. Returns the head's length with its empty line; 0: it is not whole, not
- * plain, above a limit, or wrong. */
+/* Reads the plain lines of a head where they stand. Returns the head's length with its empty line; 0: it is not whole,
+ * not plain, above a limit, or wrong. */
 static size_t scan_head(struct tern_h1 *h1, struct tern_str data, struct tern_str *reason, struct tern_field *fields,
                         size_t *count)
 {
@@ -299,8 +299,8 @@ static size_t scan_head(struct tern_h1 *h1, struct tern_str data, struct tern_st
     return 0;
 }
 
-/* Nearly every head comes in one piece and is plain: such a one is shown as it lies there. Whatever is not so is left to the
- * reader of lines, which knows what is wrong with it: then nothing has happened, and this returns 0. */
+/* Nearly every head comes in one piece and is plain: such a one is shown as it lies there. Whatever is not so is left
+ * to the reader of lines, which knows what is wrong with it: then nothing has happened, and this returns 0. */
 static size_t take_whole_head(struct tern_h1 *h1, const char *data, size_t len)
 {
     struct tern_field fields[TERN_H1_PLAIN_FIELDS_MAX];
@@ -325,8 +325,8 @@ static size_t take_whole_head(struct tern_h1 *h1, const char *data, size_t len)
 
 /* ---- line by line ---- */
 
-/* A line, or what there is of it with its folds, has come to its LF. A field is whole then, but waits for the byte behind
- * it, which may continue it. */
+/* A line, or what there is of it with its folds, has come to its LF. A field is whole then, but waits for the byte
+ * behind it, which may continue it. */
 static enum tern_error line_end(struct tern_h1 *h1, struct tern_str line)
 {
     /* RFC 9112 2.2 allows to take a bare LF for an end of line; it is what response splitting is made of. */

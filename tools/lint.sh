@@ -51,13 +51,14 @@ check_format() {
     failed="$failed format"
 }
 
-# clang-format leaves comments as they are, and nothing else looks at the other languages. Tables need their columns; what
-# builds the libraries does not change but for them, since its hash names the build.
+# clang-format leaves comments as they are, and nothing else looks at the other languages. Tables need their columns;
+# what builds the libraries does not change for so little, since its hash names the build.
 check_columns() {
     needs columns git || return 0
     # As characters, not as bytes.
     long=$(git ls-files -z --cached --others --exclude-standard -- \
-        '*.c' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' run .ci/run ':!tools/libs.sh' ':!tools/mbedtls' |
+        '*.c' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' run .ci/run \
+        ':!tools/libs.sh' ':!tools/mbedtls' |
         LC_ALL=C.UTF-8 xargs -0r grep -sHnoE '^.{121}' | cut -d : -f 1,2)
     [ -n "$long" ] || return 0
     say "longer than 120 columns:"

@@ -48,8 +48,8 @@ static void on_wave_done(void *user, tern_call_id call, const struct tern_result
         tern_engine_stop(wave->worker->engine);
 }
 
-/* Opens as many as are missing. No call waits for them, so the engine is asked again and again: its descriptor would do,
- * and cost every later turn a timer. */
+/* Opens as many as are missing. No call waits for them, so the engine is asked again and again: its descriptor would
+ * do, and cost every later turn a timer. */
 static bool open_connections(struct bench_worker *worker, uint32_t all)
 {
     static const struct timespec pause = {0, 20000};

@@ -206,7 +206,8 @@ static void check_dial(struct watched *watched, const struct tern_dial *dial)
     }
 }
 
-/* Of what may come from a lookup in the very step in which an address is set aside and its bucket goes, all is counted. */
+/* Of what may come from a lookup in the very step in which an address is set aside and its bucket goes, all is
+ * counted. */
 static size_t choices_of(const struct tern_bucket *bucket)
 {
     size_t most = bucket->check != NULL ? ADDRESSES_MAX : bucket->choices;
