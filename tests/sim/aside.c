@@ -31,7 +31,8 @@ struct watched {
     uint64_t opened_ns;
     struct aside asides[TERN_OUTLIERS_MAX];
     unsigned aside_count;
-    size_t choices_max; /* that a dial ever had, or could have had */
+    size_t choices_max;                /* that calls ever had */
+    size_t choices_next, choices_last; /* that they may have after the next step, or could after the last */
 };
 
 static struct watched *all;
@@ -155,8 +156,8 @@ static void note_asides(struct watched *watched, const struct tern_pool *pool, c
         hold(aside, pool, watched->key);
         sim_note("%s of %s is set aside", aside->address, watched->key);
     }
-    SIM_CHECK(count <= watched->choices_max / 2, "%u addresses of %s are set aside, of %zu", count, watched->key,
-              watched->choices_max);
+    SIM_CHECK(count <= watched->choices_max / 2 || count <= watched->choices_last / 2,
+              "%u addresses of %s are set aside, of %zu", count, watched->key, watched->choices_max);
 }
 
 static void check_held(struct watched *watched, const struct tern_conn *conn)
@@ -206,19 +207,22 @@ static void check_dial(struct watched *watched, const struct tern_dial *dial)
     }
 }
 
-/* Of what may come from a lookup in the very step in which an address is set aside and its bucket goes, all is
- * counted. */
-static size_t choices_of(const struct tern_bucket *bucket)
+/* Among how many addresses the bucket's calls choose, and among how many they could at the end of the next step: an
+ * answer may come in the very one in which an address is set aside and its bucket goes. */
+static void count_choices(struct watched *watched, const struct tern_bucket *bucket)
 {
-    size_t most = bucket->check != NULL ? ADDRESSES_MAX : bucket->choices;
+    size_t now = bucket->choices, next = bucket->check != NULL ? ADDRESSES_MAX : 0;
 
     TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
-        const struct tern_dial *dial = TERN_CONTAINER_OF(node, struct tern_dial, node);
-        size_t choices = dial->lookup.state == TERN_LOOKUP_ENDED ? tern_lookup_choices(&dial->lookup) : ADDRESSES_MAX;
+        const struct tern_lookup *lookup = &TERN_CONTAINER_OF(node, struct tern_dial, node)->lookup;
 
-        most = choices > most ? choices : most;
+        if (lookup->taken == 0)
+            continue; /* it connects to nothing yet */
+        now = tern_lookup_choices(lookup) > now ? tern_lookup_choices(lookup) : now;
+        next = lookup->state != TERN_LOOKUP_ENDED ? ADDRESSES_MAX : next;
     }
-    return most;
+    watched->choices_max = now > watched->choices_max ? now : watched->choices_max;
+    watched->choices_next = next > watched->choices_next ? next : watched->choices_next;
 }
 
 static void check_bucket(const struct sim_client *client, const struct tern_bucket *bucket)
@@ -226,8 +230,7 @@ static void check_bucket(const struct sim_client *client, const struct tern_buck
     for (struct watched *watched = all; watched != NULL; watched = watched->next) {
         if (watched->who != client->config->tokens || !is_of(bucket, watched->key))
             continue;
-        if (choices_of(bucket) > watched->choices_max)
-            watched->choices_max = choices_of(bucket);
+        count_choices(watched, bucket);
         TERN_LIST_FOREACH(node, (struct tern_list *)&bucket->dials) {
             check_dial(watched, TERN_CONTAINER_OF(node, struct tern_dial, node));
         }
@@ -250,6 +253,11 @@ void sim_aside_check(const struct sim_client *client)
     const struct tern_client *it = client->client;
     const struct tern_hash_node *node;
 
+    for (struct watched *watched = all; watched != NULL; watched = watched->next)
+        if (watched->who == client->config->tokens) {
+            watched->choices_last = watched->choices_next;
+            watched->choices_next = 0;
+        }
     for (node = tern_hash_walk(&it->pool.buckets, NULL); node != NULL; node = tern_hash_walk(&it->pool.buckets, node))
         check_bucket(client, TERN_CONTAINER_OF(node, struct tern_bucket, hash));
     for (node = tern_hash_walk(&it->hosts.table, NULL); node != NULL; node = tern_hash_walk(&it->hosts.table, node)) {
