@@ -269,11 +269,13 @@ static void test_it_is_explained(void **state)
         assert_int_equal(tern_client_explain(s.client, tern_str(cases[i].url), text, sizeof(text), NULL), TERN_OK);
         assert_string_equal(text, cases[i].text);
         for (size_t size = 0; size <= strlen(cases[i].text); size++) { /* none is written beyond */
-            char *room = malloc(size);
+            char *room = malloc(size + 1);
 
+            room[size] = '#';
             assert_int_equal(tern_client_explain(s.client, tern_str(cases[i].url), room, size, NULL), TERN_OK);
             if (size > 0)
                 assert_int_equal(strlen(room), size - 1);
+            assert_int_equal(room[size], '#');
             free(room);
         }
         assert_int_equal(tern_client_explain(s.client, TERN_STR("b.test"), text, sizeof(text), &why), TERN_EURL);
