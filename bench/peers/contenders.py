@@ -78,8 +78,13 @@ class Contender:
             process = subprocess.Popen(command, stdout=out, stderr=err)
             hung = threading.Timer(HANG_S, process.kill)
             hung.start()
-            _, status, usage = os.wait4(process.pid, 0)
-            hung.cancel()
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:  # whoever ends this program ends its client too
+                process.kill()
+                raise
+            finally:
+                hung.cancel()
             process.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0)
             err.seek(0)

@@ -149,9 +149,12 @@ def main():
               0.2 if options.quick else 1)
     lines = []
     begun = time.monotonic()
-    for i, row in enumerate(wanted):
-        print(f"[{i + 1}/{len(wanted)}, {time.monotonic() - begun:.0f} s] {row.name}", file=sys.stderr, flush=True)
-        lines += row.run(rig)
+    try:
+        for i, row in enumerate(wanted):
+            print(f"[{i + 1}/{len(wanted)}, {time.monotonic() - begun:.0f} s] {row.name}", file=sys.stderr, flush=True)
+            lines += row.run(rig)
+    except KeyboardInterrupt:
+        rig.note("interrupted: this is what was measured until then")
     print_table(lines)
     print_shown(rig)
     if options.json:
