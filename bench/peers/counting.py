@@ -14,7 +14,7 @@ SHORT, LONG = 1000, 3000
 def _difference(count, work):
     short, long = work.scaled(1), work.scaled(1)
     short.requests, long.requests = SHORT, LONG
-    return (count(long) - count(short)) / (LONG - SHORT)
+    return max(0, count(long) - count(short)) / (LONG - SHORT)
 
 
 def _need(program):
