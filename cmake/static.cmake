@@ -16,7 +16,8 @@ list(FILTER c_flags EXCLUDE REGEX "^(-fsanitize|--coverage)")
 add_custom_command(OUTPUT ${TERN_STATIC_ARCHIVE}
     COMMAND ${CMAKE_C_COMPILER} ${c_flags} ${merge_flags} -o libtern.o $<TARGET_OBJECTS:tern_objects>
         ${TERN_PRIVATE_ARCHIVES}
-    COMMAND ${CMAKE_OBJCOPY} --localize-hidden libtern.o
+    # Intermediate code that a private library has beside its machine code would be all that a linker with LTO sees.
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden --remove-section=.gnu.lto_* libtern.o
     COMMAND ${CMAKE_COMMAND} -E rm -f ${TERN_STATIC_ARCHIVE}
     COMMAND ${CMAKE_AR} rcs ${TERN_STATIC_ARCHIVE} libtern.o
     DEPENDS tern_objects $<TARGET_OBJECTS:tern_objects> ${TERN_PRIVATE_ARCHIVES}
