@@ -461,10 +461,6 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
     struct tern_outgoing *out = &call->exchange.outgoing;
     enum tern_error error = choose_fields(call, out);
 
-    if (error != TERN_OK)
-        return error == TERN_ELIMIT
-                   ? tern_fault_set(why, TERN_EFIELD, "fields: too many or too long with the client's own")
-                   : tern_fault_plain(why, error);
     out->method = tern_buf_view(&call->method);
     out->scheme = call->url.scheme;
     out->authority = call->authority.len > 0 ? tern_buf_view(&call->authority) : call->url.authority;
@@ -476,5 +472,10 @@ enum tern_error tern_call_build_outgoing(struct tern_call *call, struct tern_fau
     out->priority = tern_str(call->priority);
     out->expect_continue = asks_for_leave(call, length);
     out->close = call->wants_close;
+    /* Only now: whoever is told of the failure is shown this hop's request, not what is left of the last one's. */
+    if (error == TERN_ELIMIT)
+        return tern_fault_set(why, TERN_EFIELD, "fields: too many or too long with the client's own");
+    if (error != TERN_OK)
+        return tern_fault_plain(why, error);
     return tern_request_check(out, why);
 }
