@@ -1,5 +1,5 @@
 # libtern.a is one relocatable object: tern with the private libraries inside. Linked first, every symbol that is not
-# public is then made local, so that nothing in it can collide with the host program's own mbedTLS or llhttp.
+# public is then made local, so that nothing in it can collide with the host program's own copies of these.
 
 set(TERN_STATIC_ARCHIVE ${PROJECT_BINARY_DIR}/${CMAKE_STATIC_LIBRARY_PREFIX}tern${CMAKE_STATIC_LIBRARY_SUFFIX})
 set(merge_flags -r -nostdlib)
